@@ -1,0 +1,153 @@
+package wire
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// Downlink is a frame from the server, as a client reads it: the union of all kinds.
+type Downlink struct {
+	Kind string `json:"kind"`
+	N    int64  `json:"n,omitempty"`
+
+	From      string          `json:"from,omitempty"`
+	Peer      string          `json:"peer,omitempty"`
+	Epoch     int64           `json:"epoch,omitempty"`
+	Instance  string          `json:"instance,omitempty"`
+	Name      *string         `json:"name,omitempty"`
+	Meta      json.RawMessage `json:"meta,omitempty"`
+	Presence  string          `json:"presence,omitempty"`
+	Reason    string          `json:"reason,omitempty"`
+	Data      json.RawMessage `json:"data,omitempty"`
+	Broadcast bool            `json:"broadcast,omitempty"`
+
+	Link     int64  `json:"link,omitempty"`
+	Received int64  `json:"received,omitempty"`
+	At       int64  `json:"at,omitempty"`
+	Peers    []Peer `json:"peers,omitempty"`
+
+	Code       Code    `json:"code,omitempty"`
+	Message    string  `json:"message,omitempty"`
+	To         string  `json:"to,omitempty"`
+	RetryAfter float64 `json:"retryAfter,omitempty"`
+	In         float64 `json:"in,omitempty"`
+
+	ICEServers []ICEServer `json:"iceServers,omitempty"`
+	TTL        float64     `json:"ttl,omitempty"`
+}
+
+// AppendSignal appends a signal frame. From is a valid peer id and data valid JSON.
+func AppendSignal(b []byte, n int64, from string, epoch int64, data []byte, broadcast bool) []byte {
+	b = append(b, `{"kind":"signal","n":`...)
+	b = strconv.AppendInt(b, n, 10)
+	b = append(b, `,"from":"`...)
+	b = append(b, from...)
+	b = append(b, `","epoch":`...)
+	b = strconv.AppendInt(b, epoch, 10)
+	if broadcast {
+		b = append(b, `,"broadcast":true`...)
+	}
+	b = append(b, `,"data":`...)
+	b = append(b, data...)
+	return append(b, '}')
+}
+
+// AppendReceived appends the acknowledgement of uplink frames up to n.
+func AppendReceived(b []byte, n int64) []byte {
+	b = append(b, `{"kind":"received","n":`...)
+	b = strconv.AppendInt(b, n, 10)
+	return append(b, '}')
+}
+
+// AppendPing and AppendPong append the frames of liveness.
+func AppendPing(b []byte) []byte { return append(b, `{"kind":"ping"}`...) }
+
+// AppendPong appends the answer to a ping.
+func AppendPong(b []byte) []byte { return append(b, `{"kind":"pong"}`...) }
+
+// JoinedFrame is the frame that tells of a peer that joined.
+type JoinedFrame struct {
+	Kind string `json:"kind"`
+	N    int64  `json:"n"`
+	Peer
+}
+
+// LeftFrame is the frame that tells of a peer that is gone.
+type LeftFrame struct {
+	Kind   string `json:"kind"`
+	N      int64  `json:"n"`
+	Peer   string `json:"peer"`
+	Epoch  int64  `json:"epoch"`
+	Reason string `json:"reason"`
+}
+
+// ChangedFrame is the frame that tells what changed of a peer.
+type ChangedFrame struct {
+	Kind     string          `json:"kind"`
+	N        int64           `json:"n"`
+	Peer     string          `json:"peer"`
+	Epoch    int64           `json:"epoch"`
+	Presence string          `json:"presence,omitempty"`
+	Name     *string         `json:"name,omitempty"`
+	Meta     json.RawMessage `json:"meta,omitempty"` // null: taken away
+}
+
+// HelloFrame is the first frame on every link.
+type HelloFrame struct {
+	Kind     string `json:"kind"`
+	Link     int64  `json:"link"`
+	Received int64  `json:"received"`
+	At       int64  `json:"at"`
+	Peers    []Peer `json:"peers"`
+}
+
+// ReceivedFrame is the acknowledgement with its reason, as sent at a gap.
+type ReceivedFrame struct {
+	Kind    string `json:"kind"`
+	N       int64  `json:"n"`
+	Code    Code   `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// RefusedFrame tells that an uplink frame was consumed and refused.
+type RefusedFrame struct {
+	Kind string `json:"kind"`
+	N    int64  `json:"n,omitempty"`
+	To   string `json:"to,omitempty"`
+	*Error
+}
+
+// EndedFrame tells that the session is over, or that the link was refused.
+type EndedFrame struct {
+	Kind    string  `json:"kind"`
+	Code    Code    `json:"code"`
+	Message string  `json:"message"`
+	In      float64 `json:"in,omitempty"`
+}
+
+// DrainFrame tells that the node closes the link soon.
+type DrainFrame struct {
+	Kind string  `json:"kind"`
+	In   float64 `json:"in"`
+}
+
+// BareFrame is a frame of which the kind says all.
+type BareFrame struct {
+	Kind string `json:"kind"`
+}
+
+// Append appends v, a frame of this package, as JSON.
+func Append(b []byte, v any) []byte {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		// Every frame type marshals: strings, numbers and JSON that was parsed.
+		panic("wire: " + err.Error())
+	}
+	return append(b, encoded...)
+}
+
+// ICEFrame brings fresh ICE servers.
+type ICEFrame struct {
+	Kind string `json:"kind"`
+	ICEReply
+}

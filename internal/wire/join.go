@@ -1,0 +1,159 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits are what the join reply tells a client it may do; bytes unless named otherwise.
+type Limits struct {
+	Frame         int `json:"frame"`         // one frame
+	Broadcast     int `json:"broadcast"`     // data of a broadcast
+	Name          int `json:"name"`          // a peer's name
+	Meta          int `json:"meta"`          // a peer's meta
+	Peers         int `json:"peers"`         // peers in a room
+	MailboxFrames int `json:"mailboxFrames"` // frames waiting for one session
+	MailboxBytes  int `json:"mailboxBytes"`  // bytes waiting for one session
+}
+
+// JoinRequest is the body of a join.
+type JoinRequest struct {
+	Attempt  string          `json:"attempt"`
+	Instance string          `json:"instance"`
+	Peer     string          `json:"peer,omitempty"`
+	Name     string          `json:"name,omitempty"`
+	Meta     json.RawMessage `json:"meta,omitempty"`
+	Resume   string          `json:"resume,omitempty"`
+}
+
+// JoinReply answers a join.
+type JoinReply struct {
+	Session    string      `json:"session"`
+	Secret     string      `json:"secret"`
+	Peer       string      `json:"peer"`
+	Epoch      int64       `json:"epoch"`
+	Resumed    bool        `json:"resumed"`
+	At         int64       `json:"at"`
+	Peers      []Peer      `json:"peers"`
+	ICEServers []ICEServer `json:"iceServers"`
+	TTL        float64     `json:"ttl"`
+	Heartbeat  float64     `json:"heartbeat"`
+	Limits     Limits      `json:"limits"`
+	Node       string      `json:"node"`
+}
+
+// Peer is one entry of a roster.
+type Peer struct {
+	Peer     string          `json:"peer"`
+	Epoch    int64           `json:"epoch"`
+	Instance string          `json:"instance"`
+	Name     string          `json:"name,omitempty"`
+	Meta     json.RawMessage `json:"meta,omitempty"`
+	Presence string          `json:"presence"`
+}
+
+// ICEServer is one entry of RTCConfiguration.iceServers.
+type ICEServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+}
+
+// ICEReply answers the request for fresh ICE servers.
+type ICEReply struct {
+	ICEServers []ICEServer `json:"iceServers"`
+	TTL        float64     `json:"ttl"`
+}
+
+// LeaveRequest is the body of a leave beacon.
+type LeaveRequest struct {
+	Secret string `json:"secret"`
+}
+
+// ErrorReply is the body of every refused request.
+type ErrorReply struct {
+	Error *Error `json:"error"`
+}
+
+// ParseJoin reads and checks a join's body.
+func ParseJoin(body []byte, limits Limits) (JoinRequest, *Error) {
+	var r JoinRequest
+	if err := decodeStrict(body, &r, BadRequest); err != nil {
+		return JoinRequest{}, err
+	}
+	if string(r.Meta) == "null" {
+		r.Meta = nil
+	}
+	switch {
+	case r.Attempt == "":
+		return r, Refusef(BadField, "attempt is missing").In("attempt")
+	case !validAttempt(r.Attempt):
+		return r, Refusef(BadField, "attempt is not %d to %d characters of A-Z a-z 0-9 - _", MinAttempt, MaxAttempt).In("attempt").Over(MaxAttempt)
+	case r.Instance == "":
+		return r, Refusef(BadField, "instance is missing").In("instance")
+	case !ValidName(r.Instance, MaxInstance):
+		return r, Refusef(BadField, "instance is not 1 to %d characters of A-Z a-z 0-9 - . _ ~", MaxInstance).In("instance").Over(MaxInstance)
+	case r.Peer != "" && !ValidName(r.Peer, MaxPeer):
+		return r, Refusef(BadField, "peer is not 1 to %d characters of A-Z a-z 0-9 - . _ ~", MaxPeer).In("peer").Over(MaxPeer)
+	case len(r.Resume) > MaxResume:
+		return r, Refusef(BadField, "resume is %d bytes; the limit is %d", len(r.Resume), MaxResume).In("resume").Over(MaxResume)
+	}
+	if err := checkText("name", r.Name, limits.Name); err != nil {
+		return r, err
+	}
+	return r, checkMeta(r.Meta, limits.Meta)
+}
+
+// decodeStrict reads one JSON object into v. Its errors name what is wrong in
+// the client's terms; unreadable is the code of what cannot be read at all.
+func decodeStrict(body []byte, v any, unreadable Code) *Error {
+	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+		return Refusef(unreadable, "not a JSON object")
+	}
+	if !utf8.Valid(body) {
+		// Passed on, it would break the connection of whoever is to read it.
+		return Refusef(unreadable, "not valid UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		var wrong *json.UnmarshalTypeError
+		switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
+		case unknown:
+			name = strings.Trim(name, `"`)
+			return Refusef(UnknownField, "there is no field %q", clip(name)).In(clip(name))
+		case errors.As(err, &wrong) && wrong.Field != "":
+			return Refusef(BadField, "%s cannot be a %s", wrong.Field, wrong.Value).In(wrong.Field)
+		}
+		return Refusef(unreadable, "not valid JSON")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return Refusef(unreadable, "something follows the JSON object")
+	}
+	return nil
+}
+
+// clip keeps what a client sent short enough to be said back to it.
+func clip(s string) string {
+	const limit = 64
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// ParseLeave reads the body of a leave beacon.
+func ParseLeave(body []byte) (LeaveRequest, *Error) {
+	var r LeaveRequest
+	if err := decodeStrict(body, &r, BadRequest); err != nil {
+		return r, err
+	}
+	if r.Secret == "" {
+		return r, Refusef(BadField, "secret is missing").In("secret")
+	}
+	return r, nil
+}

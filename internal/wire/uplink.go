@@ -1,0 +1,152 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// Kinds of frames; docs/protocol/signaling.md says what each holds.
+const (
+	KindSignal    = "signal"
+	KindBroadcast = "broadcast"
+	KindChange    = "change"
+	KindLeave     = "leave"
+
+	KindAck  = "ack"
+	KindPing = "ping"
+	KindPong = "pong"
+
+	KindJoined  = "joined"
+	KindLeft    = "left"
+	KindChanged = "changed"
+
+	KindHello      = "hello"
+	KindReceived   = "received"
+	KindRefused    = "refused"
+	KindICE        = "ice"
+	KindDrain      = "drain"
+	KindSuperseded = "superseded"
+	KindEnded      = "ended"
+)
+
+// maxNumber is the greatest integer that every JSON reader keeps exact.
+const maxNumber = 1<<53 - 1
+
+// Uplink is a frame from a client, as it was read. Slices point into memory of
+// its own.
+type Uplink struct {
+	Kind  string          `json:"kind"`
+	N     int64           `json:"n"`
+	To    string          `json:"to"`
+	Epoch int64           `json:"epoch"` // the recipient's; 0: whichever it has
+	Data  json.RawMessage `json:"data"`
+	Name  *string         `json:"name"`
+	Meta  json.RawMessage `json:"meta"` // "null" clears it
+}
+
+// Numbered says whether frames of this kind carry a number of the session's.
+func (u Uplink) Numbered() bool {
+	switch u.Kind {
+	case KindAck, KindPing, KindPong, "":
+		return false
+	}
+	return u.N > 0
+}
+
+// ParseUplink reads one message of a link. When it returns an error and a frame
+// with a number, that number is to be consumed and refused; with number 0 the
+// message was no frame at all.
+func ParseUplink(message []byte, limits Limits) (Uplink, *Error) {
+	var u Uplink
+	if err := decodeStrict(message, &u, BadFrame); err != nil {
+		var bare struct {
+			Kind string `json:"kind"`
+			N    int64  `json:"n"`
+		}
+		if json.Unmarshal(message, &bare) != nil {
+			bare.N = 0
+		}
+		if err.Code == BadField {
+			err.Code = BadFrame
+		}
+		return Uplink{Kind: bare.Kind, N: number(bare.N)}, err
+	}
+	err := u.check(limits)
+	if err != nil {
+		return Uplink{Kind: u.Kind, N: number(u.N)}, err
+	}
+	u.Data = oneLine(u.Data)
+	u.Meta = oneLine(u.Meta)
+	return u, nil
+}
+
+func (u Uplink) check(limits Limits) *Error {
+	switch u.Kind {
+	case "":
+		return Refusef(BadFrame, "kind is missing").In("kind")
+	case KindPing, KindPong:
+		return nil
+	case KindAck:
+		if u.N < 0 || u.N > maxNumber {
+			return Refusef(BadFrame, "n is not a frame number").In("n")
+		}
+		return nil
+	}
+	switch u.Kind {
+	case KindSignal, KindBroadcast, KindChange, KindLeave:
+	default:
+		return Refusef(UnknownKind, "there is no kind %q", clip(u.Kind)).In("kind")
+	}
+	if number(u.N) == 0 {
+		return Refusef(BadFrame, "n is missing or no frame number: frames count 1, 2, 3 …").In("n")
+	}
+	switch u.Kind {
+	case KindSignal:
+		switch {
+		case !ValidName(u.To, MaxPeer):
+			return Refusef(BadFrame, "to is not a peer id").In("to")
+		case u.Epoch < 0 || u.Epoch > maxNumber:
+			return Refusef(BadFrame, "epoch is not an epoch").In("epoch")
+		case u.Data == nil:
+			return Refusef(BadFrame, "data is missing").In("data")
+		}
+	case KindBroadcast:
+		switch {
+		case u.Data == nil:
+			return Refusef(BadFrame, "data is missing").In("data")
+		case len(u.Data) > limits.Broadcast:
+			return Refusef(DataTooLarge, "data of a broadcast is %d bytes; the limit is %d", len(u.Data), limits.Broadcast).In("data").Over(int64(limits.Broadcast))
+		}
+	case KindChange:
+		if u.Name == nil && u.Meta == nil {
+			return Refusef(BadFrame, "a change has name, meta or both").In("name")
+		}
+		if u.Name != nil {
+			if err := checkText("name", *u.Name, limits.Name); err != nil {
+				return err
+			}
+		}
+		return checkMeta(u.Meta, limits.Meta)
+	}
+	return nil
+}
+
+func number(n int64) int64 {
+	if n < 1 || n > maxNumber {
+		return 0
+	}
+	return n
+}
+
+// oneLine takes the line breaks out of JSON, so that every link can carry it in
+// a line.
+func oneLine(raw json.RawMessage) json.RawMessage {
+	if !bytes.ContainsAny(raw, "\r\n") {
+		return raw
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
+}
