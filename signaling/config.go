@@ -1,0 +1,192 @@
+package signaling
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/parley-rtc/parley/internal/wire"
+	"github.com/parley-rtc/parley/signaling/internal/memory"
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+// Config configures a [Server]. The zero value works: rooms in memory, anybody
+// may join, and no ICE servers are handed out.
+type Config struct {
+	// Authenticate tells who makes a join request, from its Authorization header
+	// or whatever else it carries. An error refuses it as unauthorized, or as
+	// the [Error] that it wraps. Nil lets anybody in.
+	Authenticate func(r *http.Request) (Identity, error)
+
+	// Authorize decides whether an identity may do something in a room. An error refuses
+	// it as forbidden, or as the [Error] that it wraps. Nil allows everything.
+	Authorize func(ctx context.Context, id Identity, action Action) error
+
+	// ICEServers returns the STUN and TURN servers for a peer. It is called at
+	// every join, and when a client asks for fresh ones. An error makes the
+	// join fail as unavailable. Nil hands out none.
+	ICEServers func(ctx context.Context, r ICERequest) (ICE, error)
+
+	// Observe is told what happens. It is called from many goroutines, and must not block.
+	Observe func(Event)
+
+	// Origins are the web origins that may use the server, such as
+	// "https://app.example"; "*" is any. Requests without an Origin header, which browsers do
+	// not make across sites, are not affected. None: the server's own origin, as
+	// the request names it, if it is an IP address or a name that others' DNS cannot point here
+	// (localhost, one without a dot, .local, .localhost).
+	Origins []string
+
+	// Store keeps the rooms. Nil: in memory, in this process.
+	Store store.Store
+
+	// Node names this server in join replies and logs. "": random.
+	Node string
+
+	Limits Limits
+	Timing Timing
+
+	// Logger takes one line for each session and link made or ended. Nil: slog.Default.
+	Logger *slog.Logger
+}
+
+// Limits bound what a client may send and what waits for it. Zero fields mean the defaults.
+type Limits struct {
+	Frame         int // bytes of one frame; default 65,536, at least 1,024
+	Broadcast     int // bytes of data in a broadcast; default 8,192
+	Name          int // bytes of a peer's name; default 64
+	Meta          int // bytes of a peer's meta; default 1,024
+	Peers         int // peers in one room; default 64
+	MailboxFrames int // frames waiting for one session; default 2,048
+	MailboxBytes  int // bytes waiting for one session; default 1 MiB. One sender has at most a quarter of both
+}
+
+// Timing holds the protocol's times. Zero fields mean the defaults, which suit the
+// internet; tests shorten them.
+type Timing struct {
+	Heartbeat time.Duration // the server pings every link so often; default 25 s
+	Lease     time.Duration // a linked session lives so long after a ping; default 60 s, more than two heartbeats
+	Away      time.Duration // shown as away so long after its link was lost; default 10 s
+	Left      time.Duration // gone so long after its link was lost; default 45 s
+	Unlinked  time.Duration // gone so long after a join that no link followed; default 20 s
+	Leaving   time.Duration // gone so long after a soft leave; default 3 s
+	Attempt   time.Duration // a join may be repeated so long; default 2 min
+	Tombstone time.Duration // why a session ended is remembered so long; default 2 min
+}
+
+// Identity is who makes a request.
+type Identity struct {
+	Subject string // the app's id for the user; "": unknown
+	Name    string // shown to the others instead of the name asked for, if not empty
+}
+
+// Action is something that an identity wants to do.
+type Action struct {
+	Verb string // "join"
+	Room string
+	Peer string // the peer id asked for; "": any
+}
+
+// ICERequest tells for whom ICE servers are wanted.
+type ICERequest struct {
+	Room, Peer string
+	HTTP       *http.Request // valid during the call
+}
+
+// ICE is an answer to an [ICERequest].
+type ICE struct {
+	Servers []ICEServer
+	TTL     time.Duration // life of the credentials; 0: they do not expire
+}
+
+// ICEServer is one entry of an RTCConfiguration's iceServers (W3C WebRTC, section 4.2.4).
+type ICEServer struct {
+	URLs       []string // stun:, turn: or turns: URLs (RFC 7064, RFC 7065)
+	Username   string
+	Credential string
+}
+
+// resolved returns the configuration with its defaults filled in, or all its faults.
+func (c Config) resolved() (Config, error) {
+	var faults []error
+	number := func(name string, v *int, def, least int) {
+		if *v != 0 && *v < least {
+			faults = append(faults, fmt.Errorf("%s is %d; it must be at least %d", name, *v, least))
+		}
+		*v = cmp.Or(*v, def)
+	}
+	span := func(name string, v *time.Duration, def time.Duration) {
+		if *v < 0 {
+			faults = append(faults, fmt.Errorf("%s is negative", name))
+		}
+		*v = cmp.Or(*v, def)
+	}
+	l, t := &c.Limits, &c.Timing
+	number("Limits.Frame", &l.Frame, 64<<10, 1<<10)
+	number("Limits.Broadcast", &l.Broadcast, 8<<10, 1)
+	number("Limits.Name", &l.Name, 64, 1)
+	number("Limits.Meta", &l.Meta, 1<<10, 1)
+	number("Limits.Peers", &l.Peers, 64, 1)
+	number("Limits.MailboxFrames", &l.MailboxFrames, 2048, 16)
+	number("Limits.MailboxBytes", &l.MailboxBytes, 1<<20, l.Frame+1024)
+	span("Timing.Heartbeat", &t.Heartbeat, 25*time.Second)
+	span("Timing.Lease", &t.Lease, 60*time.Second)
+	span("Timing.Away", &t.Away, 10*time.Second)
+	span("Timing.Left", &t.Left, 45*time.Second)
+	span("Timing.Unlinked", &t.Unlinked, 20*time.Second)
+	span("Timing.Leaving", &t.Leaving, 3*time.Second)
+	span("Timing.Attempt", &t.Attempt, 2*time.Minute)
+	span("Timing.Tombstone", &t.Tombstone, 2*time.Minute)
+	if t.Lease <= 2*t.Heartbeat {
+		faults = append(faults, fmt.Errorf("Timing.Lease is %v; it must be more than two heartbeats of %v", t.Lease, t.Heartbeat))
+	}
+	for i, origin := range c.Origins {
+		if err := checkOrigin(origin); err != nil {
+			faults = append(faults, fmt.Errorf("Origins[%d]: %w", i, err))
+		}
+	}
+	if c.Store == nil {
+		c.Store = memory.New()
+	}
+	if c.Node == "" {
+		c.Node = strings.ToLower(rand.Text()[:6])
+	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	return c, errors.Join(faults...)
+}
+
+// checkOrigin says what is wrong with a configured origin.
+func checkOrigin(origin string) error {
+	if origin == "*" {
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+		return fmt.Errorf("%q is not an origin like https://app.example", origin)
+	}
+	return nil
+}
+
+func (c Config) rules() store.Rules {
+	return store.Rules{
+		Peers:         c.Limits.Peers,
+		MailboxFrames: c.Limits.MailboxFrames,
+		MailboxBytes:  c.Limits.MailboxBytes,
+		Lease:         c.Timing.Lease,
+		Away:          c.Timing.Away,
+		Left:          c.Timing.Left,
+		Unlinked:      c.Timing.Unlinked,
+		Leaving:       c.Timing.Leaving,
+		Attempt:       c.Timing.Attempt,
+		Tombstone:     c.Timing.Tombstone,
+	}
+}
+
+func (l Limits) wire() wire.Limits { return wire.Limits(l) }

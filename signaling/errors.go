@@ -1,0 +1,59 @@
+package signaling
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/parley-rtc/parley/internal/wire"
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+// ErrServerClosed is returned by [Server.Shutdown] after [Server.Close].
+var ErrServerClosed = errors.New("signaling: server closed")
+
+// Error is a refusal that a hook words itself: its message reaches the client,
+// which the text of any other error never does.
+type Error struct {
+	Code    string // of the protocol's table, e.g. "unauthorized", "forbidden", "unavailable"
+	Message string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// refusalOfHook returns what a client is told of a hook's error.
+func refusalOfHook(err error, code wire.Code) *wire.Error {
+	var e *Error
+	if errors.As(err, &e) && wire.Code(e.Code).Row().Code == wire.Code(e.Code) {
+		return &wire.Error{Code: wire.Code(e.Code), Message: e.Message}
+	}
+	return wire.Refuse(code)
+}
+
+var codeOfStore = map[error]wire.Code{
+	store.ErrNoSession:     wire.NoSession,
+	store.ErrWrongSecret:   wire.WrongSecret,
+	store.ErrRoomFull:      wire.RoomFull,
+	store.ErrPeerTaken:     wire.PeerTaken,
+	store.ErrAttemptReused: wire.AttemptReused,
+	store.ErrResumeUsed:    wire.ResumeUsed,
+	store.ErrHistoryLost:   wire.HistoryLost,
+}
+
+// refusalOfStore returns what a client is told of a store's error. One that the store
+// does not mean for clients is logged: the store could not be reached.
+func refusalOfStore(err error, log *slog.Logger) *wire.Error {
+	var ended *store.EndedError
+	if errors.As(err, &ended) {
+		return wire.Refuse(wire.Code(ended.Code))
+	}
+	for known, code := range codeOfStore {
+		if errors.Is(err, known) {
+			return wire.Refuse(code)
+		}
+	}
+	log.Error("store failed", "error", err)
+	refusal := wire.Refuse(wire.Unavailable)
+	refusal.RetryAfter = 1
+	return refusal
+}

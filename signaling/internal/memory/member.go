@@ -1,0 +1,189 @@
+package memory
+
+import (
+	"crypto/subtle"
+	"time"
+
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+// member is one session of a room, guarded by the room's lock. An ended one is
+// kept as its own tombstone, without its mailbox.
+type member struct {
+	session    string
+	secret     [32]byte // hash
+	salt       []byte
+	attempt    [32]byte  // hash
+	body       [32]byte  // hash
+	repeatable time.Time // until then the attempt returns this session
+	resumes    [32]byte  // hash of the secret that made this session take over, if resumed
+	resumed    bool
+	used       bool // somebody has proved the secret since the join
+
+	peer     store.Peer
+	received int64 // uplink
+	mail     mailbox
+	fence    int64
+	linked   bool
+	away     time.Time // to be shown as away then; zero: not
+	gone     time.Time // to be ended then; of an ended one: to be forgotten
+
+	ended    string // code; "": live
+	watchers []*watcher
+}
+
+type watcher struct{ wake func() }
+
+func (m *member) proves(hash [32]byte) bool {
+	return subtle.ConstantTimeCompare(m.secret[:], hash[:]) == 1
+}
+
+// renew lets a linked session live for another lease.
+func (r *room) renew(m *member) {
+	end := r.now.Add(r.rules.Lease)
+	r.schedule(m, end, end.Add(r.rules.Left))
+	r.show(m, store.Here)
+}
+
+func (r *room) leaveSoftly(m *member) {
+	m.linked = false
+	m.fence++ // the page is going: its link no longer renews
+	r.schedule(m, time.Time{}, r.now.Add(r.rules.Leaving))
+	r.show(m, store.Leaving)
+}
+
+func (r *room) show(m *member, p store.Presence) {
+	if m.peer.Presence == p {
+		return
+	}
+	m.peer.Presence = p
+	r.tell(m, store.Frame{Kind: store.Changed, Peer: &store.Peer{ID: m.peer.ID, Epoch: m.peer.Epoch, Presence: p}})
+}
+
+// end ends a session and tells the others.
+func (r *room) end(m *member, code string) {
+	reason := code
+	if code == store.CodeLeft {
+		reason = "leave"
+	}
+	r.bury(m, code)
+	r.tell(m, store.Frame{Kind: store.LeftRoom, Peer: &store.Peer{ID: m.peer.ID, Epoch: m.peer.Epoch}, Reason: reason})
+}
+
+// bury ends a session without a word to the others.
+func (r *room) bury(m *member, code string) {
+	m.ended = code
+	m.mail = mailbox{}
+	m.peer.Name, m.peer.Meta = "", nil
+	m.linked = false
+	m.fence++
+	if r.peers[m.peer.ID] == m {
+		delete(r.peers, m.peer.ID)
+	}
+	r.wake(m)
+	r.ended = append(r.ended, m)
+	r.schedule(m, time.Time{}, r.now.Add(r.rules.Tombstone))
+	if len(r.ended) > maxEnded {
+		r.forget(r.ended[0])
+		r.ended = r.ended[1:]
+	}
+}
+
+func (r *room) forget(m *member) {
+	delete(r.sessions, m.session)
+	if r.attempts[m.attempt] == m {
+		delete(r.attempts, m.attempt)
+	}
+}
+
+func (r *room) wake(m *member) { r.awake[m] = struct{}{} }
+
+func (r *room) takeWakes() []func() {
+	if len(r.awake) == 0 {
+		return nil
+	}
+	var wakes []func()
+	for m := range r.awake {
+		for _, w := range m.watchers {
+			wakes = append(wakes, w.wake)
+		}
+	}
+	clear(r.awake)
+	return wakes
+}
+
+// schedule sets when a session is to be shown as away, and when it is gone.
+func (r *room) schedule(m *member, away, gone time.Time) {
+	m.away, m.gone = away, gone
+	r.sooner(away)
+	r.sooner(gone)
+}
+
+func (r *room) sooner(t time.Time) {
+	if !t.IsZero() && (r.due.IsZero() || t.Before(r.due)) {
+		r.due = t
+	}
+}
+
+// nextDue is how long from now something may be due; 0: nothing is.
+func (r *room) nextDue() store.Due {
+	if r.due.IsZero() {
+		return 0
+	}
+	return max(r.due.Sub(r.now), time.Millisecond)
+}
+
+// settle ends the sessions that had no place for a frame about the roster. Their
+// ends are frames about the roster, too.
+func (r *room) settle() {
+	for len(r.overfull) > 0 {
+		m := r.overfull[0]
+		r.overfull = r.overfull[1:]
+		if m.ended == "" {
+			r.end(m, store.CodeSlow)
+		}
+	}
+	r.overfull = nil
+}
+
+// expire does what is due by now.
+func (r *room) expire() {
+	if r.due.IsZero() || r.now.Before(r.due) {
+		return
+	}
+	for _, m := range r.peers {
+		switch {
+		case !r.now.Before(m.gone):
+			code := store.CodeLost
+			if m.peer.Presence == store.Leaving {
+				code = store.CodeLeft
+			}
+			r.end(m, code)
+		case !m.away.IsZero() && !r.now.Before(m.away):
+			m.away = time.Time{}
+			r.show(m, store.Away)
+		}
+	}
+	for len(r.ended) > 0 && !r.now.Before(r.ended[0].gone) {
+		r.forget(r.ended[0])
+		r.ended = r.ended[1:]
+	}
+	for key, until := range r.posted {
+		if !r.now.Before(until) {
+			delete(r.posted, key)
+		}
+	}
+	r.settle()
+
+	r.due = time.Time{}
+	for _, m := range r.peers {
+		r.sooner(m.away)
+		r.sooner(m.gone)
+	}
+	if len(r.ended) > 0 {
+		r.sooner(r.ended[0].gone)
+	}
+	for _, until := range r.posted {
+		r.sooner(until)
+	}
+}

@@ -1,0 +1,312 @@
+package memory
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+// maxEnded is how many ended sessions a room remembers; past it the oldest are
+// forgotten early, and their clients hear no_session instead of the reason.
+const maxEnded = 1024
+
+// room is one room. Its lock is held by Store.step around everything here.
+type room struct {
+	name string // fixed at creation
+
+	mu       sync.Mutex
+	dropped  bool // no longer in the registry
+	now      time.Time
+	rules    store.Rules
+	epoch    int64                // the last one given
+	sessions map[string]*member   // by session id; ended ones too, while remembered
+	attempts map[[32]byte]*member // by attempt; as long as the member
+	peers    map[string]*member   // by peer id; live ones only
+	ended    []*member            // by their end
+	posted   map[string]time.Time // keys of Post, and until when they count
+	due      time.Time            // no deadline is before it; zero: there is none
+	overfull []*member            // to be ended as slow, by settle
+	awake    map[*member]struct{} // to be woken after the step
+}
+
+func newRoom(name string) *room {
+	return &room{
+		name:     name,
+		sessions: make(map[string]*member),
+		attempts: make(map[[32]byte]*member),
+		peers:    make(map[string]*member),
+		awake:    make(map[*member]struct{}),
+	}
+}
+
+func (r *room) empty() bool {
+	return len(r.sessions) == 0 && len(r.posted) == 0
+}
+
+// member returns the live session that ref names and proves.
+func (r *room) member(ref store.Ref) (*member, error) {
+	m := r.sessions[ref.Session]
+	switch {
+	case m == nil:
+		return nil, store.ErrNoSession
+	case !m.proves(ref.SecretHash):
+		return nil, store.ErrWrongSecret
+	case m.ended != "":
+		return nil, &store.EndedError{Code: m.ended}
+	}
+	return m, nil
+}
+
+func (r *room) join(req store.JoinRequest) (store.Joined, error) {
+	if m := r.attempts[req.Attempt]; m != nil && r.now.Before(m.repeatable) {
+		return r.rejoined(m, req)
+	}
+	earlier, used := r.earlier(req)
+	if used {
+		return store.Joined{}, store.ErrResumeUsed
+	}
+	id := req.Peer
+	switch {
+	case earlier != nil:
+		id = earlier.peer.ID
+	case id == "":
+		id = req.Spare
+	}
+	if taken := r.peers[id]; taken != nil && taken != earlier {
+		return store.Joined{}, store.ErrPeerTaken
+	}
+	if earlier == nil && len(r.peers) >= req.Rules.Peers {
+		return store.Joined{}, store.ErrRoomFull
+	}
+
+	r.rules = req.Rules
+	r.epoch = max(r.epoch+1, r.now.UnixMilli())
+	m := &member{
+		session:    req.Session,
+		secret:     req.SecretHash,
+		salt:       req.Salt,
+		attempt:    req.Attempt,
+		body:       req.Body,
+		repeatable: r.now.Add(r.rules.Attempt),
+		peer: store.Peer{
+			ID: id, Session: req.Session, Epoch: r.epoch, Instance: req.Instance,
+			Name: req.Name, Meta: req.Meta, Presence: store.Here,
+		},
+	}
+	if earlier != nil {
+		m.resumed, m.resumes = true, earlier.secret
+		r.bury(earlier, store.CodeResumed)
+	}
+	r.sessions[m.session] = m
+	r.attempts[m.attempt] = m
+	r.peers[id] = m
+	r.schedule(m, time.Time{}, r.now.Add(r.rules.Unlinked))
+	about := m.peer
+	r.tell(m, store.Frame{Kind: store.JoinedRoom, Peer: &about})
+	return r.joined(m), nil
+}
+
+// rejoined answers a join that was made before under the same attempt.
+func (r *room) rejoined(m *member, req store.JoinRequest) (store.Joined, error) {
+	switch {
+	case m.body != req.Body:
+		return store.Joined{}, store.ErrAttemptReused
+	case m.ended != "":
+		return store.Joined{}, &store.EndedError{Code: m.ended}
+	}
+	return r.joined(m), nil
+}
+
+// earlier finds the live session that the join resumes. A secret that was
+// resumed already still counts until the session that did so was used: the reply may have been lost.
+func (r *room) earlier(req store.JoinRequest) (m *member, used bool) {
+	if !req.Resuming {
+		return nil, false
+	}
+	for _, m := range r.peers {
+		if m.proves(req.Resume) {
+			return m, false
+		}
+		if m.resumed && m.resumes == req.Resume {
+			return m, m.used
+		}
+	}
+	return nil, false
+}
+
+func (r *room) joined(m *member) store.Joined {
+	return store.Joined{
+		Session: m.session, Salt: m.salt, Peer: m.peer.ID, Epoch: m.peer.Epoch,
+		Resumed: m.resumed, At: m.mail.tail, Peers: r.roster(m),
+	}
+}
+
+func (r *room) attach(m *member, l store.Link) (store.Attached, error) {
+	after := l.After
+	if after < 0 {
+		after = m.mail.acked
+	}
+	if after < m.mail.acked || after > m.mail.tail {
+		return store.Attached{}, store.ErrHistoryLost
+	}
+	a := store.Attached{Peer: m.peer.ID, Received: m.received, After: after, Tail: m.mail.tail, Peers: r.roster(m)}
+	if l.Probe {
+		return a, nil
+	}
+	m.mail.ack(after)
+	m.fence++
+	a.Fence = m.fence
+	m.linked = true
+	r.renew(m)
+	r.wake(m) // the link before it
+	return a, nil
+}
+
+func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
+	if x.After > m.mail.tail || x.Max > 0 && x.After < m.mail.acked {
+		return store.Result{}, store.ErrHistoryLost
+	}
+	m.mail.ack(x.Ack)
+	var result store.Result
+	for _, sent := range x.Frames {
+		if sent.N <= m.received {
+			continue
+		}
+		if sent.N != m.received+1 {
+			result.Gap = true
+			break
+		}
+		m.received = sent.N
+		result.Refused = append(result.Refused, r.take(m, sent)...)
+		if m.ended != "" {
+			return store.Result{}, &store.EndedError{Code: m.ended}
+		}
+	}
+	result.Received, result.Tail = m.received, m.mail.tail
+	if x.Fence != 0 && x.Fence != m.fence {
+		result.Superseded = true
+		return result, nil
+	}
+	if x.Renew && x.Fence != 0 && m.linked {
+		r.renew(m)
+	}
+	if x.Max > 0 {
+		result.Frames = m.mail.read(x.After, x.Max)
+	}
+	return result, nil
+}
+
+// take does what one frame of a session asks for; it returns what of it is refused.
+func (r *room) take(m *member, sent store.Sent) (refused []store.Refusal) {
+	signal := store.Frame{Kind: store.Signal, From: m.peer.ID, Epoch: m.peer.Epoch, Data: sent.Data}
+	refuse := func(to, code string) {
+		if code != "" {
+			refused = append(refused, store.Refusal{N: sent.N, To: to, Code: code})
+		}
+	}
+	switch sent.Kind {
+	case store.Signal:
+		to := r.peers[sent.To]
+		switch {
+		case to == nil:
+			refuse(sent.To, store.CodeNoPeer)
+		case sent.Epoch != 0 && sent.Epoch != to.peer.Epoch:
+			refuse(sent.To, store.CodeStaleEpoch)
+		default:
+			refuse(sent.To, r.deliver(to, signal))
+		}
+	case store.Broadcast:
+		signal.Broadcast = true
+		for _, to := range r.peers {
+			if to != m {
+				refuse(to.peer.ID, r.deliver(to, signal))
+			}
+		}
+	case store.Change:
+		r.change(m, sent)
+	case store.Leave:
+		r.end(m, store.CodeLeft)
+	}
+	return refused
+}
+
+func (r *room) change(m *member, sent store.Sent) {
+	about := store.Peer{ID: m.peer.ID, Epoch: m.peer.Epoch, Meta: sent.Meta}
+	if sent.Name != nil {
+		m.peer.Name = *sent.Name
+	}
+	if sent.Meta != nil {
+		m.peer.Meta = sent.Meta
+		if string(sent.Meta) == "null" {
+			m.peer.Meta = nil
+		}
+	}
+	r.tell(m, store.Frame{Kind: store.Changed, Peer: &about, Name: sent.Name})
+}
+
+func (r *room) post(key, to string, data []byte) error {
+	if r.now.Before(r.posted[key]) {
+		return nil
+	}
+	f := store.Frame{Kind: store.Signal, Data: data, Broadcast: to == ""}
+	if to == "" {
+		for _, m := range r.peers {
+			r.deliver(m, f)
+		}
+	} else {
+		m := r.peers[to]
+		if m == nil {
+			return store.ErrNoPeer
+		}
+		if r.deliver(m, f) != "" {
+			return store.ErrBusy
+		}
+	}
+	if r.posted == nil {
+		r.posted = make(map[string]time.Time)
+	}
+	r.posted[key] = r.now.Add(r.rules.Tombstone)
+	r.sooner(r.posted[key])
+	return nil
+}
+
+// deliver puts a peer's or the server's frame into a mailbox; it returns the code of a refusal.
+func (r *room) deliver(to *member, f store.Frame) string {
+	if !to.mail.fits(f, r.rules) {
+		return store.CodeBusy
+	}
+	to.mail.append(f)
+	r.wake(to)
+	return ""
+}
+
+// tell puts a frame about m into every other mailbox. A session that has no
+// place for it would no longer know who is there: it is ended as slow.
+func (r *room) tell(m *member, f store.Frame) {
+	for _, to := range r.peers {
+		if to == m {
+			continue
+		}
+		if !to.mail.hasRoom(f, r.rules) {
+			r.overfull = append(r.overfull, to)
+			continue
+		}
+		to.mail.append(f)
+		r.wake(to)
+	}
+}
+
+// roster returns everybody but m, by epoch.
+func (r *room) roster(m *member) []store.Peer {
+	peers := make([]store.Peer, 0, len(r.peers))
+	for _, other := range r.peers {
+		if other != m {
+			peers = append(peers, other.peer)
+		}
+	}
+	slices.SortFunc(peers, func(a, b store.Peer) int { return cmp.Compare(a.Epoch, b.Epoch) })
+	return peers
+}

@@ -1,0 +1,232 @@
+package signaling
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/parley-rtc/parley/internal/wire"
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+// serveJoin makes a session.
+func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
+	if refusal := s.refusing(); refusal != nil {
+		return refusal
+	}
+	if !isJSON(r) {
+		return wire.Refuse(wire.NotJSON).In("Content-Type")
+	}
+	body, refusal := readBody(w, r)
+	if refusal != nil {
+		return refusal
+	}
+	req, refusal := wire.ParseJoin(body, s.cfg.Limits.wire())
+	if refusal != nil {
+		return s.refusedJoin(res, refusal)
+	}
+	if refusal := s.admit(r, res, &req); refusal != nil {
+		return s.refusedJoin(res, refusal)
+	}
+	ask, salt := s.ask(req)
+	joined, err := s.store.Join(r.Context(), res.room, ask)
+	if err != nil {
+		refusal := refusalOfStore(err, s.log)
+		switch {
+		case errors.Is(err, store.ErrRoomFull):
+			refusal = wire.Refusef(wire.RoomFull, "the room has %d peers, as many as it may have", s.cfg.Limits.Peers).Over(int64(s.cfg.Limits.Peers))
+		case errors.Is(err, store.ErrPeerTaken):
+			refusal = refusal.In("peer")
+		}
+		return s.refusedJoin(res, refusal)
+	}
+	s.due(res.room, joined.Due)
+	ice, refusal := s.iceFor(r, res.room, joined.Peer)
+	if refusal != nil {
+		return refusal // the same attempt, made again, returns the same session
+	}
+	if joined.Session == ask.Session {
+		s.joined(r, res, joined)
+	}
+	salt = joined.Salt
+	replyJSON(w, http.StatusCreated, wire.JoinReply{
+		Session:    joined.Session,
+		Secret:     secretOf(salt, req.Attempt),
+		Peer:       joined.Peer,
+		Epoch:      joined.Epoch,
+		Resumed:    joined.Resumed,
+		At:         joined.At,
+		Peers:      wirePeers(joined.Peers),
+		ICEServers: ice.ICEServers,
+		TTL:        ice.TTL,
+		Heartbeat:  s.cfg.Timing.Heartbeat.Seconds(),
+		Limits:     s.cfg.Limits.wire(),
+		Node:       s.cfg.Node,
+	})
+	return nil
+}
+
+// admit asks the hooks whether the join may be.
+func (s *Server) admit(r *http.Request, res resource, req *wire.JoinRequest) *wire.Error {
+	var id Identity
+	if s.cfg.Authenticate != nil {
+		var err error
+		if id, err = s.cfg.Authenticate(r); err != nil {
+			s.log.Info("join not authenticated", "room", res.room, "from", clientAddress(r), "error", err)
+			return refusalOfHook(err, wire.Unauthorized)
+		}
+	}
+	if s.cfg.Authorize != nil {
+		action := Action{Verb: "join", Room: res.room, Peer: req.Peer}
+		if err := s.cfg.Authorize(r.Context(), id, action); err != nil {
+			s.log.Info("join not authorized", "room", res.room, "subject", id.Subject, "error", err)
+			return refusalOfHook(err, wire.Forbidden)
+		}
+	}
+	if id.Name != "" {
+		req.Name = id.Name
+	}
+	return nil
+}
+
+// ask turns a join's body into what the store is asked. Its session and salt are used
+// only if the attempt is new.
+func (s *Server) ask(req wire.JoinRequest) (store.JoinRequest, []byte) {
+	salt := []byte(rand.Text())
+	canonical, err := json.Marshal(req)
+	if err != nil {
+		panic("signaling: " + err.Error()) // strings, and JSON that was parsed
+	}
+	ask := store.JoinRequest{
+		Attempt:    sha256.Sum256([]byte(req.Attempt)),
+		Body:       sha256.Sum256(canonical),
+		Resuming:   req.Resume != "",
+		Resume:     sha256.Sum256([]byte(req.Resume)),
+		Session:    randomID(16),
+		Salt:       salt,
+		SecretHash: sha256.Sum256([]byte(secretOf(salt, req.Attempt))),
+		Peer:       req.Peer,
+		Spare:      strings.ToLower(rand.Text()[:16]),
+		Instance:   req.Instance,
+		Name:       req.Name,
+		Meta:       req.Meta,
+		Rules:      s.cfg.rules(),
+	}
+	return ask, salt
+}
+
+// secretOf derives a session's secret, so that a repeated join can be told it
+// though nobody has stored it.
+func secretOf(salt []byte, attempt string) string {
+	mac := hmac.New(sha256.New, salt)
+	mac.Write([]byte(attempt))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func randomID(bytes int) string {
+	b := make([]byte, bytes)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func (s *Server) joined(r *http.Request, res resource, joined store.Joined) {
+	s.counts.joins.Add(1)
+	if joined.Resumed {
+		s.counts.resumes.Add(1)
+	}
+	s.log.Info("session joined", "room", res.room, "peer", joined.Peer, "session", joined.Session,
+		"resumed", joined.Resumed, "from", clientAddress(r))
+	s.observe(Event{Kind: SessionJoined, Room: res.room, Session: joined.Session, Peer: joined.Peer, Resumed: joined.Resumed})
+}
+
+func (s *Server) refusedJoin(res resource, refusal *wire.Error) *wire.Error {
+	s.observe(Event{Kind: JoinRefused, Room: res.room, Code: string(refusal.Code)})
+	return refusal
+}
+
+// iceFor asks the hook for a peer's ICE servers.
+func (s *Server) iceFor(r *http.Request, room, peer string) (wire.ICEReply, *wire.Error) {
+	reply := wire.ICEReply{ICEServers: []wire.ICEServer{}}
+	if s.cfg.ICEServers == nil {
+		return reply, nil
+	}
+	ice, err := s.cfg.ICEServers(r.Context(), ICERequest{Room: room, Peer: peer, HTTP: r})
+	if err != nil {
+		s.log.Error("no ICE servers", "room", room, "peer", peer, "error", err)
+		refusal := refusalOfHook(err, wire.Unavailable)
+		refusal.RetryAfter = 1
+		return reply, refusal
+	}
+	for _, server := range ice.Servers {
+		reply.ICEServers = append(reply.ICEServers, wire.ICEServer(server))
+	}
+	reply.TTL = ice.TTL.Seconds()
+	return reply, nil
+}
+
+// serveICE hands out fresh ICE servers.
+func (s *Server) serveICE(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
+	// A probe changes nothing and tells whose session it is.
+	attached, err := s.store.Attach(r.Context(), res.ref(bearer(r)), store.Link{Probe: true, After: -1})
+	if err != nil {
+		return refusalOfStore(err, s.log)
+	}
+	reply, refusal := s.iceFor(r, res.room, attached.Peer)
+	if refusal != nil {
+		return refusal
+	}
+	replyJSON(w, http.StatusOK, reply)
+	return nil
+}
+
+// serveDelete ends a session at once.
+func (s *Server) serveDelete(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
+	return s.leave(w, r, res, bearer(r), false)
+}
+
+// serveLeave takes a page's beacon, which says that it is being closed or loaded again.
+func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
+	body, refusal := readBody(w, r)
+	if refusal != nil {
+		return refusal
+	}
+	req, refusal := wire.ParseLeave(body)
+	if refusal != nil {
+		return refusal
+	}
+	return s.leave(w, r, res, req.Secret, true)
+}
+
+func (s *Server) leave(w http.ResponseWriter, r *http.Request, res resource, secret string, soft bool) *wire.Error {
+	due, err := s.store.Leave(r.Context(), res.ref(secret), soft)
+	var ended *store.EndedError
+	if err != nil && !errors.As(err, &ended) {
+		return refusalOfStore(err, s.log)
+	}
+	s.due(res.room, due)
+	if err == nil {
+		s.observe(Event{Kind: SessionLeft, Room: res.room, Session: res.session})
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func wirePeers(peers []store.Peer) []wire.Peer {
+	list := make([]wire.Peer, len(peers))
+	for i, p := range peers {
+		list[i] = wirePeer(p)
+	}
+	return list
+}
+
+func wirePeer(p store.Peer) wire.Peer {
+	return wire.Peer{
+		Peer: p.ID, Epoch: p.Epoch, Instance: p.Instance,
+		Name: p.Name, Meta: p.Meta, Presence: string(p.Presence),
+	}
+}

@@ -1,0 +1,116 @@
+package signaling
+
+import (
+	"time"
+
+	"github.com/parley-rtc/parley/internal/wire"
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+// receive takes one message from the client. Only the link's reader calls it.
+func (l *link) receive(message []byte) {
+	l.heard.Store(int64(time.Since(processStart)))
+	l.mu.Lock()
+	ending := l.ending != nil
+	l.mu.Unlock()
+	if ending {
+		return
+	}
+	u, refusal := wire.ParseUplink(message, l.server.cfg.Limits.wire())
+	switch {
+	case u.Numbered():
+		l.take(u, refusal, len(message))
+	case refusal != nil:
+		l.refuse(0, refusal)
+		if l.malformed++; l.malformed >= maxMalformed {
+			l.finish(nil, wire.BadFrame)
+		}
+	case u.Kind == wire.KindAck:
+		if n := min(u.N, l.sent.Load()); n > l.acked.Load() {
+			l.acked.Store(n) // the mailbox hears of it with the next exchange
+		}
+	case u.Kind == wire.KindPing:
+		l.send(wire.AppendPong(nil))
+	}
+}
+
+// take hands a numbered frame to the store: as refused already, if it is not valid.
+func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
+	s := l.server
+	sent := store.Sent{N: u.N, Kind: store.Invalid}
+	if refusal == nil {
+		sent = storeFrame(u)
+	}
+	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{
+		Frames: []store.Sent{sent}, Ack: l.acked.Load(), Fence: l.fence,
+	})
+	if err != nil {
+		l.fail(err)
+		return
+	}
+	s.due(l.ref.Room, result.Due)
+	if result.Gap {
+		l.told, l.untold = result.Received, 0
+		l.send(wire.Append(nil, wire.ReceivedFrame{
+			Kind: wire.KindReceived, N: result.Received, Code: wire.Gap, Message: wire.Gap.Row().Message,
+		}))
+		return
+	}
+	if isNew := result.Received >= u.N && u.N > l.received; isNew {
+		s.counts.up.Add(1)
+		if refusal != nil {
+			l.refuse(u.N, refusal)
+		}
+	}
+	for _, r := range result.Refused {
+		s.counts.refused.Add(1)
+		code := wire.Code(r.Code)
+		l.send(wire.Append(nil, wire.RefusedFrame{Kind: wire.KindRefused, N: r.N, To: r.To, Error: wire.Refuse(code)}))
+	}
+	l.received = max(l.received, result.Received)
+	l.untold += size
+	if l.received-l.told >= tellFrames || l.untold >= tellBytes {
+		l.told, l.untold = l.received, 0
+		l.send(wire.AppendReceived(nil, l.received))
+	}
+}
+
+// refuse tells the client that a frame was refused; n is 0 for what was no frame.
+func (l *link) refuse(n int64, refusal *wire.Error) {
+	l.server.counts.refused.Add(1)
+	l.send(wire.Append(nil, wire.RefusedFrame{Kind: wire.KindRefused, N: n, Error: refusal}))
+}
+
+// storeFrame turns a valid numbered frame into the store's.
+func storeFrame(u wire.Uplink) store.Sent {
+	sent := store.Sent{N: u.N, To: u.To, Epoch: u.Epoch, Data: u.Data, Name: u.Name, Meta: u.Meta}
+	switch u.Kind {
+	case wire.KindSignal:
+		sent.Kind = store.Signal
+	case wire.KindBroadcast:
+		sent.Kind = store.Broadcast
+	case wire.KindChange:
+		sent.Kind = store.Change
+	case wire.KindLeave:
+		sent.Kind = store.Leave
+	}
+	return sent
+}
+
+// appendFrame appends a numbered frame as a client reads it.
+func appendFrame(b []byte, f store.Frame) []byte {
+	switch f.Kind {
+	case store.Signal:
+		return wire.AppendSignal(b, f.N, f.From, f.Epoch, f.Data, f.Broadcast)
+	case store.JoinedRoom:
+		return wire.Append(b, wire.JoinedFrame{Kind: wire.KindJoined, N: f.N, Peer: wirePeer(*f.Peer)})
+	case store.LeftRoom:
+		return wire.Append(b, wire.LeftFrame{Kind: wire.KindLeft, N: f.N, Peer: f.Peer.ID, Epoch: f.Peer.Epoch, Reason: f.Reason})
+	case store.Changed:
+		return wire.Append(b, wire.ChangedFrame{
+			Kind: wire.KindChanged, N: f.N, Peer: f.Peer.ID, Epoch: f.Peer.Epoch,
+			Presence: string(f.Peer.Presence), Name: f.Name, Meta: f.Peer.Meta,
+		})
+	}
+	panic("signaling: a mailbox holds a frame of no known kind")
+}

@@ -1,0 +1,226 @@
+package signaling
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-rtc/parley/internal/wire"
+	"github.com/parley-rtc/parley/signaling/internal/schedule"
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+// Server is a signaling server: an [http.Handler] for the resources of the
+// protocol. Its methods may be called concurrently. Stop it by
+// [Server.Shutdown], which tells the clients, or [Server.Close], which does not.
+type Server struct {
+	cfg    Config
+	store  store.Store
+	own    bool // the store lives and dies with this server
+	log    *slog.Logger
+	clock  *schedule.Queue
+	counts counts
+
+	mu     sync.Mutex
+	state  state                     // guarded by mu
+	links  map[*link]struct{}        // guarded by mu; confirmed and not yet closed
+	sweeps map[string]*schedule.Item // guarded by mu; when a room is to be looked at
+
+	work sync.WaitGroup // goroutines of links and sweeps; added to under mu while not closed
+
+	ctx    context.Context // ends with the server; for store calls of links //nolint:containedctx // owned by the server's life
+	cancel context.CancelFunc
+}
+
+type state int
+
+const (
+	serving state = iota
+	draining
+	closed
+)
+
+// Stats counts what a server has done since it was made.
+type Stats struct {
+	Links   int    // open now
+	Joins   uint64 // sessions made, resumed ones included
+	Resumes uint64 // joins that took an earlier session's peer id over
+	Refused uint64 // requests and frames refused
+	Up      uint64 // numbered frames received
+	Down    uint64 // numbered frames sent, repetitions included
+}
+
+type counts struct{ joins, resumes, refused, up, down atomic.Uint64 }
+
+// New returns a server. Its error names every fault of the configuration.
+func New(cfg Config) (*Server, error) {
+	own := cfg.Store == nil
+	cfg, err := cfg.resolved()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:    cfg,
+		store:  cfg.Store,
+		own:    own,
+		log:    cfg.Logger.With("node", cfg.Node),
+		clock:  schedule.New(),
+		links:  make(map[*link]struct{}),
+		sweeps: make(map[string]*schedule.Item),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Stats returns the counts as they are now.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	links := len(s.links)
+	s.mu.Unlock()
+	return Stats{
+		Links:   links,
+		Joins:   s.counts.joins.Load(),
+		Resumes: s.counts.resumes.Load(),
+		Refused: s.counts.refused.Load(),
+		Up:      s.counts.up.Load(),
+		Down:    s.counts.down.Load(),
+	}
+}
+
+// Shutdown tells every client to go elsewhere, refuses new joins and links, and
+// returns when all links are closed. When ctx ends first it closes the
+// rest as [Server.Close] does, and returns the error of ctx. With rooms in memory clients are told to join
+// again (they come back after a restart); with a shared store, to
+// resume on another server. Peers' connections to each other are not affected.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if s.state == closed {
+		s.mu.Unlock()
+		return ErrServerClosed
+	}
+	s.state = draining
+	open := s.openLinks()
+	s.mu.Unlock()
+
+	for _, l := range open {
+		if s.own {
+			// Not all at once: whoever starts again should not be overrun.
+			l.end(wire.Rejoin, rand.N(time.Second))
+		} else {
+			l.drain()
+		}
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		for _, l := range open {
+			<-l.gone
+		}
+	}()
+	var err error
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.close()
+	<-gone
+	return err
+}
+
+// Close closes every link without a word, and frees what the server holds. It
+// returns when all its goroutines have ended.
+func (s *Server) Close() error {
+	s.close()
+	return nil
+}
+
+func (s *Server) close() {
+	s.mu.Lock()
+	s.state = closed
+	open := s.openLinks()
+	s.mu.Unlock()
+
+	s.cancel()
+	s.clock.Close()
+	for _, l := range open {
+		l.conn.Abort()
+	}
+	s.work.Wait()
+}
+
+func (s *Server) openLinks() []*link {
+	open := make([]*link, 0, len(s.links))
+	for l := range s.links {
+		open = append(open, l)
+	}
+	return open
+}
+
+// refuse returns why nothing new is taken, or nil while the server serves.
+func (s *Server) refusing() *wire.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == serving {
+		return nil
+	}
+	refusal := wire.Refuse(wire.Draining)
+	refusal.RetryAfter = 1
+	return refusal
+}
+
+// start runs f on a goroutine that Close waits for; false: the server is closed.
+func (s *Server) start(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == closed {
+		return false
+	}
+	s.work.Go(f)
+	return true
+}
+
+// due has the room looked at when something in it is due.
+func (s *Server) due(room string, in store.Due) {
+	if in <= 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == closed {
+		return
+	}
+	item := s.sweeps[room]
+	if item == nil {
+		item = s.clock.Item(func() { s.start(func() { s.sweep(room) }) })
+		s.sweeps[room] = item
+	}
+	item.Sooner(time.Now().Add(in))
+}
+
+// sweep expires what is due in a room, and comes back for the rest.
+func (s *Server) sweep(room string) {
+	roster, err := s.store.Roster(s.ctx, room)
+	if err != nil {
+		if s.ctx.Err() == nil {
+			s.log.Error("cannot sweep", "room", room, "error", err)
+			s.due(room, 5*time.Second)
+		}
+		return
+	}
+	s.mu.Lock()
+	if roster.Due == 0 {
+		delete(s.sweeps, room)
+	}
+	s.mu.Unlock()
+	s.due(room, roster.Due)
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.route(w, r)
+}

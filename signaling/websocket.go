@@ -1,0 +1,75 @@
+package signaling
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/parley-rtc/parley/internal/wire"
+	"github.com/parley-rtc/parley/signaling/internal/websocket"
+)
+
+// serveWebSocket opens a WebSocket link. The handler returns when the link is
+// open, so that net/http's buffers are freed; the link's own goroutine reads on.
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
+	if !websocket.Requested(r) {
+		return wire.Refuse(wire.UpgradeRequired)
+	}
+	secret := bearer(r)
+	if secret == "" {
+		secret = websocket.Secret(r)
+	}
+	after, refusal := parseAfter(r)
+	conn, answered, err := websocket.Upgrade(w, r)
+	switch {
+	case errors.Is(err, websocket.ErrNotHijackable):
+		s.log.Error("cannot open a WebSocket", "error", err)
+		return wire.Refusef(wire.Internal, "the server is wrapped in something that cannot open WebSockets")
+	case answered && err != nil:
+		return nil
+	case err != nil:
+		return wire.Refusef(wire.BadRequest, "the WebSocket handshake (RFC 6455 section 4.2) is not complete")
+	}
+	var l *link
+	if refusal == nil {
+		l, refusal = s.open(conn, "websocket", res.ref(secret), after)
+	}
+	if refusal != nil {
+		// A browser cannot read the status of a refused handshake, but a close code.
+		s.counts.refused.Add(1)
+		_ = conn.Write(wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message}))
+		conn.Close(refusal.Code.Row().Close, string(refusal.Code))
+		if !s.start(conn.Drain) {
+			conn.Abort()
+		}
+		return nil
+	}
+	read := func() {
+		err := conn.Each(s.cfg.Limits.Frame, l.receive)
+		if errors.Is(err, websocket.ErrTooLarge) {
+			l.refuse(0, wire.Refusef(wire.FrameTooLarge, "the frame is over %d bytes", s.cfg.Limits.Frame).Over(int64(s.cfg.Limits.Frame)))
+			l.finish(nil, wire.FrameTooLarge)
+			conn.Drain()
+		}
+		conn.Abort()
+		l.close()
+	}
+	if !s.start(read) {
+		conn.Abort()
+		l.close()
+	}
+	return nil
+}
+
+// parseAfter reads the query's number of the last frame that the client has; without one it is −1.
+func parseAfter(r *http.Request) (int64, *wire.Error) {
+	text := r.URL.Query().Get("after")
+	if text == "" {
+		return -1, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, wire.Refusef(wire.BadField, "after is not a frame number").In("after")
+	}
+	return n, nil
+}
