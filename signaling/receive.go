@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
@@ -21,7 +22,7 @@ func (l *link) receive(message []byte) {
 	case u.Numbered():
 		l.take(u, refusal, len(message))
 	case refusal != nil:
-		l.refuse(0, refusal)
+		l.refuse(refusal)
 		if l.malformed++; l.malformed >= maxMalformed {
 			l.finish(nil, wire.BadFrame)
 		}
@@ -37,9 +38,9 @@ func (l *link) receive(message []byte) {
 // take hands a numbered frame to the store: as refused already, if it is not valid.
 func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
 	s := l.server
-	sent := store.Sent{N: u.N, Kind: store.Invalid}
-	if refusal == nil {
-		sent = storeFrame(u)
+	sent := storeFrame(u)
+	if refusal != nil {
+		sent = store.Sent{N: u.N, Kind: store.Invalid, Refusal: store.Refusal{Code: string(refusal.Code), Message: refusal.Message}}
 	}
 	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{
 		Frames: []store.Sent{sent}, Ack: l.acked.Load(), Fence: l.fence,
@@ -56,18 +57,11 @@ func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
 		}))
 		return
 	}
-	if isNew := result.Received >= u.N && u.N > l.received; isNew {
+	if result.Received > l.received {
 		s.counts.up.Add(1)
-		if refusal != nil {
-			l.refuse(u.N, refusal)
-		}
+		l.received = result.Received
 	}
-	for _, r := range result.Refused {
-		s.counts.refused.Add(1)
-		code := wire.Code(r.Code)
-		l.send(wire.Append(nil, wire.RefusedFrame{Kind: wire.KindRefused, N: r.N, To: r.To, Error: wire.Refuse(code)}))
-	}
-	l.received = max(l.received, result.Received)
+	s.counts.refused.Add(uint64(len(result.Refused)))
 	l.untold += size
 	if l.received-l.told >= tellFrames || l.untold >= tellBytes {
 		l.told, l.untold = l.received, 0
@@ -75,10 +69,11 @@ func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
 	}
 }
 
-// refuse tells the client that a frame was refused; n is 0 for what was no frame.
-func (l *link) refuse(n int64, refusal *wire.Error) {
+// refuse tells the client that a message was no numbered frame. A numbered one is
+// refused by the store, so that this cannot get lost.
+func (l *link) refuse(refusal *wire.Error) {
 	l.server.counts.refused.Add(1)
-	l.send(wire.Append(nil, wire.RefusedFrame{Kind: wire.KindRefused, N: n, Error: refusal}))
+	l.send(wire.Append(nil, wire.RefusedFrame{Kind: wire.KindRefused, Error: refusal}))
 }
 
 // storeFrame turns a valid numbered frame into the store's.
@@ -111,6 +106,10 @@ func appendFrame(b []byte, f store.Frame) []byte {
 			Kind: wire.KindChanged, N: f.N, Peer: f.Peer.ID, Epoch: f.Peer.Epoch,
 			Presence: string(f.Peer.Presence), Name: f.Name, Meta: f.Peer.Meta,
 		})
+	case store.Refused:
+		refusal := wire.Refuse(wire.Code(f.Refusal.Code))
+		refusal.Message = cmp.Or(f.Refusal.Message, refusal.Message)
+		return wire.Append(b, wire.RefusedFrame{Kind: wire.KindRefused, N: f.N, Of: f.Refusal.N, To: f.Refusal.To, Error: refusal})
 	}
 	panic("signaling: a mailbox holds a frame of no known kind")
 }

@@ -47,7 +47,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 	read := func() {
 		err := conn.Each(s.cfg.Limits.Frame, l.receive)
 		if errors.Is(err, websocket.ErrTooLarge) {
-			l.refuse(0, wire.Refusef(wire.FrameTooLarge, "the frame is over %d bytes", s.cfg.Limits.Frame).Over(int64(s.cfg.Limits.Frame)))
+			l.refuse(wire.Refusef(wire.FrameTooLarge, "the frame is over %d bytes", s.cfg.Limits.Frame).Over(int64(s.cfg.Limits.Frame)))
 			l.finish(nil, wire.FrameTooLarge)
 			conn.Drain()
 		}

@@ -28,6 +28,7 @@ type Downlink struct {
 
 	Code       Code    `json:"code,omitempty"`
 	Message    string  `json:"message,omitempty"`
+	Of         int64   `json:"of,omitempty"`
 	To         string  `json:"to,omitempty"`
 	RetryAfter float64 `json:"retryAfter,omitempty"`
 	In         float64 `json:"in,omitempty"`
@@ -109,10 +110,12 @@ type ReceivedFrame struct {
 	Message string `json:"message,omitempty"`
 }
 
-// RefusedFrame tells that an uplink frame was consumed and refused.
+// RefusedFrame tells that uplink frame Of was consumed and refused; without
+// numbers, that what came could not be read as a numbered frame.
 type RefusedFrame struct {
 	Kind string `json:"kind"`
 	N    int64  `json:"n,omitempty"`
+	Of   int64  `json:"of,omitempty"`
 	To   string `json:"to,omitempty"`
 	*Error
 }

@@ -144,7 +144,7 @@ func encodeAgain(t *testing.T, d Downlink) []byte {
 		}
 		return Append(nil, ReceivedFrame{d.Kind, d.N, d.Code, d.Message})
 	case KindRefused:
-		return Append(nil, RefusedFrame{d.Kind, d.N, d.To, &Error{Code: d.Code, Message: d.Message}})
+		return Append(nil, RefusedFrame{d.Kind, d.N, d.Of, d.To, &Error{Code: d.Code, Message: d.Message}})
 	case KindPing:
 		return AppendPing(nil)
 	case KindPong:

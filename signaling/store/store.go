@@ -88,7 +88,7 @@ func (e *EndedError) Error() string { return "store: session ended: " + e.Code }
 const (
 	CodeLeft    = "left"    // it left
 	CodeLost    = "lost"    // it had no link for too long
-	CodeSlow    = "slow"    // a frame about the roster did not fit into its mailbox
+	CodeSlow    = "slow"    // a frame of the server's making did not fit into its mailbox
 	CodeKicked  = "kicked"  // End was called with it
 	CodeResumed = "resumed" // a newer session took over its peer id
 
@@ -212,20 +212,22 @@ type Exchange struct {
 
 // Result is what an exchange came to.
 type Result struct {
-	Received   int64 // uplink frames received now
-	Gap        bool  // frames are missing before the first of those sent
-	Refused    []Refusal
+	Received   int64     // uplink frames received now
+	Gap        bool      // frames are missing before the first of those sent
+	Refused    []Refusal // of this exchange; also in the mailbox
 	Frames     []Frame
 	Tail       int64 // the newest frame in the mailbox
 	Superseded bool  // Fence is over: nothing was read or renewed
 	Due        Due
 }
 
-// Refusal says that a frame was consumed and refused.
+// Refusal says that a frame was consumed and refused. The sender is told by a
+// frame in its own mailbox, so that it learns of it even if its link breaks.
 type Refusal struct {
-	N    int64
-	To   string
-	Code string
+	N       int64  // the number of the refused frame
+	To      string // whom it was for
+	Code    string
+	Message string // "": the code's own
 }
 
 // Kind is a kind of numbered frame.
@@ -237,10 +239,11 @@ const (
 	Broadcast                  // up; comes down as Signal
 	Change                     // up
 	Leave                      // up
-	Invalid                    // up: consumed, and refused by the server itself
+	Invalid                    // up: consumed, and refused for the reason given
 	JoinedRoom                 // down
 	LeftRoom                   // down
 	Changed                    // down
+	Refused                    // down
 )
 
 // Sent is one frame from a session.
@@ -252,17 +255,20 @@ type Sent struct {
 	Data  []byte  // Signal, Broadcast: JSON
 	Name  *string // Change; nil: stays
 	Meta  []byte  // Change: JSON; nil: stays; "null": taken away
+
+	Refusal Refusal // Invalid: why; its N is not read
 }
 
 // Frame is one frame in a mailbox. Its slices are shared and never written to.
 type Frame struct {
 	N         int64
 	Kind      Kind
-	From      string  // Signal: the sender; "": the server
-	Epoch     int64   // Signal: the sender's
-	Broadcast bool    // Signal
-	Data      []byte  // Signal
-	Peer      *Peer   // JoinedRoom, LeftRoom and Changed: whom it is about; Changed: only what changed, besides ID and Epoch
-	Name      *string // Changed
-	Reason    string  // LeftRoom: leave, lost, kicked, slow
+	From      string   // Signal: the sender; "": the server
+	Epoch     int64    // Signal: the sender's
+	Broadcast bool     // Signal
+	Data      []byte   // Signal
+	Peer      *Peer    // JoinedRoom, LeftRoom and Changed: whom it is about; Changed: only what changed, besides ID and Epoch
+	Name      *string  // Changed
+	Reason    string   // LeftRoom: leave, lost, kicked, slow
+	Refusal   *Refusal // Refused
 }

@@ -21,6 +21,9 @@ func weight(f store.Frame) int {
 	if f.Peer != nil {
 		w += len(f.Peer.Name) + len(f.Peer.Meta)
 	}
+	if f.Refusal != nil {
+		w += len(f.Refusal.Message)
+	}
 	return w
 }
 

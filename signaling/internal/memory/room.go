@@ -97,7 +97,7 @@ func (r *room) join(req store.JoinRequest) (store.Joined, error) {
 		},
 	}
 	if earlier != nil {
-		m.resumed, m.resumes = true, earlier.secret
+		m.resumed, m.resumes = true, req.Resume
 		r.bury(earlier, store.CodeResumed)
 	}
 	r.sessions[m.session] = m
@@ -180,7 +180,11 @@ func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
 			break
 		}
 		m.received = sent.N
-		result.Refused = append(result.Refused, r.take(m, sent)...)
+		refused := r.take(m, sent)
+		for _, refusal := range refused {
+			r.append(m, store.Frame{Kind: store.Refused, Refusal: &refusal})
+		}
+		result.Refused = append(result.Refused, refused...)
 		if m.ended != "" {
 			return store.Result{}, &store.EndedError{Code: m.ended}
 		}
@@ -229,6 +233,9 @@ func (r *room) take(m *member, sent store.Sent) (refused []store.Refusal) {
 		r.change(m, sent)
 	case store.Leave:
 		r.end(m, store.CodeLeft)
+	case store.Invalid:
+		sent.Refusal.N = sent.N
+		refused = append(refused, sent.Refusal)
 	}
 	return refused
 }
@@ -283,20 +290,24 @@ func (r *room) deliver(to *member, f store.Frame) string {
 	return ""
 }
 
-// tell puts a frame about m into every other mailbox. A session that has no
-// place for it would no longer know who is there: it is ended as slow.
+// tell puts a frame about m into every other mailbox.
 func (r *room) tell(m *member, f store.Frame) {
 	for _, to := range r.peers {
-		if to == m {
-			continue
+		if to != m {
+			r.append(to, f)
 		}
-		if !to.mail.hasRoom(f, r.rules) {
-			r.overfull = append(r.overfull, to)
-			continue
-		}
-		to.mail.append(f)
-		r.wake(to)
 	}
+}
+
+// append puts a frame of the server's making into a mailbox. A session that has no
+// place for it would no longer know how things are: it is ended as slow.
+func (r *room) append(to *member, f store.Frame) {
+	if !to.mail.hasRoom(f, r.rules) {
+		r.overfull = append(r.overfull, to)
+		return
+	}
+	to.mail.append(f)
+	r.wake(to)
 }
 
 // roster returns everybody but m, by epoch.

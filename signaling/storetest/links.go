@@ -1,0 +1,142 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+var linkCases = []Case{
+	{"a link finds where the last one was", with(func(f *fixture) {
+		alice, bob := f.linked("alice"), f.linked("bob")
+		f.send(bob, signal(1, alice, "1"))
+		f.send(alice, signal(1, bob, "2"))
+		a := f.attach(alice, 1)
+		f.equal("received", a.Received, 1)
+		f.equal("after", a.After, 1)
+		f.equal("tail", a.Tail, 2)
+		f.equal("roster", show(a.Peers), []string{"bob:here"})
+		f.equal("peer", a.Peer, "alice")
+		b := f.attach(alice, -1)
+		f.equal("after, as acknowledged", b.After, 1)
+		if b.Fence <= a.Fence {
+			f.Errorf("fence %d does not rise from %d", b.Fence, a.Fence)
+		}
+	})},
+	{"a link cannot ask for what is not there", with(func(f *fixture) {
+		alice := f.linked("alice")
+		f.join("bob")
+		f.attach(alice, 1)
+		for _, after := range []int64{0, 2} {
+			_, err := f.Attach(context.Background(), alice.ref, store.Link{After: after})
+			f.is(err, store.ErrHistoryLost)
+		}
+	})},
+	{"a probe changes nothing", with(func(f *fixture) {
+		alice := f.linked("alice")
+		f.join("bob")
+		a, err := f.Attach(context.Background(), alice.ref, store.Link{Probe: true, After: 0})
+		f.is(err, nil)
+		f.equal("fence", a.Fence, 0)
+		f.equal("tail", a.Tail, 1)
+		result := f.exchange(alice, store.Exchange{Max: 1 << 20, Fence: alice.fence})
+		f.equal("superseded", result.Superseded, false)
+		f.equal("frames of the link in use", tell(result.Frames), []string{"1 joined bob"})
+	})},
+	{"an older link can send, but neither read nor renew", with(func(f *fixture) {
+		alice, bob := f.linked("alice"), f.linked("bob")
+		f.attach(alice, -1)
+		result := f.exchange(alice, store.Exchange{
+			Frames: []store.Sent{signal(1, bob, "1")}, Max: 1 << 20, Fence: alice.fence, Renew: true,
+		})
+		f.equal("superseded", result.Superseded, true)
+		f.equal("frames", len(result.Frames), 0)
+		f.equal("received", result.Received, 1)
+		f.equal("bob's", tell(f.read(bob, 0)), []string{"1 signal alice 1"})
+	})},
+	{"an older link's end does nothing", with(func(f *fixture) {
+		alice := f.linked("alice")
+		f.attach(alice, -1)
+		_, err := f.Detach(context.Background(), alice.ref, alice.fence)
+		f.is(err, nil)
+		time.Sleep(Rules.Away + moment)
+		f.equal("roster", f.peers(), []string{"alice:here"})
+	})},
+	{"whoever watches is woken", with(func(f *fixture) {
+		ctx := context.Background()
+		alice, bob := f.linked("alice"), f.linked("bob")
+		var wakes atomic.Int64
+		stop, err := f.Watch(ctx, room, bob.Session, func() { wakes.Add(1) })
+		f.is(err, nil)
+		expect := func(what string, do func()) {
+			f.Helper()
+			before := wakes.Load()
+			do()
+			for range 100 {
+				if wakes.Load() > before {
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			f.Errorf("%s wakes nobody", what)
+		}
+		expect("a signal", func() { f.send(alice, signal(1, bob, "1")) })
+		expect("a broadcast", func() { f.send(alice, store.Sent{N: 2, Kind: store.Broadcast, Data: []byte("1")}) })
+		expect("a frame of the server's", func() { _, _ = f.Post(ctx, room, "key", "bob", []byte("1")) })
+		expect("a change", func() { f.send(alice, store.Sent{N: 3, Kind: store.Change, Meta: []byte("1")}) })
+		expect("a join", func() { f.join("carol") })
+		expect("a newer link", func() { bob.fence = f.attach(bob, -1).Fence })
+		expect("an end", func() { _, _ = f.End(ctx, room, bob.Session, store.CodeKicked) })
+		stop()
+		before := wakes.Load()
+		f.join("dave")
+		time.Sleep(200 * time.Millisecond)
+		f.equal("wakes after stop", wakes.Load(), before)
+	})},
+	{"what many send at once arrives once, in each sender's order", with(func(f *fixture) {
+		const senders, frames = 3, 40
+		bob := f.linked("bob")
+		var from [senders]session
+		for i := range from {
+			from[i] = f.linked(fmt.Sprintf("sender%d", i))
+		}
+		var group sync.WaitGroup
+		for _, s := range from {
+			group.Go(func() {
+				for n := int64(1); n <= frames; n++ {
+					for range 2 { // the second time it is received already
+						result := f.send(s, signal(n, bob, fmt.Sprint(n)))
+						f.equal("refused", result.Refused, []store.Refusal{})
+					}
+					if n%3 == 0 {
+						time.Sleep(20 * time.Millisecond) // for bob to acknowledge: a mailbox has its limit
+					}
+				}
+			})
+		}
+		got := map[string]int64{}
+		after, missing := int64(0), senders*frames
+		for deadline := time.Now().Add(Rules.Lease - moment); missing > 0; {
+			result := f.exchange(bob, store.Exchange{Ack: after, After: after, Max: 1 << 20, Fence: bob.fence})
+			for _, frame := range result.Frames {
+				f.equal("number", frame.N, after+1)
+				after = frame.N
+				if frame.Kind != store.Signal {
+					continue
+				}
+				got[frame.From]++
+				missing--
+				f.equal("from "+frame.From, string(frame.Data), got[frame.From])
+			}
+			if time.Now().After(deadline) {
+				f.Fatalf("not all arrived: %v", got)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		group.Wait()
+	})},
+}
