@@ -149,7 +149,7 @@ func (c Config) resolved() (Config, error) {
 	}
 	for i, origin := range c.Origins {
 		if err := checkOrigin(origin); err != nil {
-			faults = append(faults, fmt.Errorf("Origins[%d]: %w", i, err))
+			faults = append(faults, fmt.Errorf("%s: %w", fmt.Sprintf("Origins[%d]", i), err))
 		}
 	}
 	if c.Store == nil {

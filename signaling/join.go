@@ -33,7 +33,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	if refusal := s.admit(r, res, &req); refusal != nil {
 		return s.refusedJoin(res, refusal)
 	}
-	ask, salt := s.ask(req)
+	ask := s.ask(req)
 	joined, err := s.store.Join(r.Context(), res.room, ask)
 	if err != nil {
 		refusal := refusalOfStore(err, s.log)
@@ -53,10 +53,9 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	if joined.Session == ask.Session {
 		s.joined(r, res, joined)
 	}
-	salt = joined.Salt
 	replyJSON(w, http.StatusCreated, wire.JoinReply{
 		Session:    joined.Session,
-		Secret:     secretOf(salt, req.Attempt),
+		Secret:     secretOf(joined.Salt, req.Attempt),
 		Peer:       joined.Peer,
 		Epoch:      joined.Epoch,
 		Resumed:    joined.Resumed,
@@ -96,13 +95,13 @@ func (s *Server) admit(r *http.Request, res resource, req *wire.JoinRequest) *wi
 
 // ask turns a join's body into what the store is asked. Its session and salt are used
 // only if the attempt is new.
-func (s *Server) ask(req wire.JoinRequest) (store.JoinRequest, []byte) {
+func (s *Server) ask(req wire.JoinRequest) store.JoinRequest {
 	salt := []byte(rand.Text())
 	canonical, err := json.Marshal(req)
 	if err != nil {
 		panic("signaling: " + err.Error()) // strings, and JSON that was parsed
 	}
-	ask := store.JoinRequest{
+	return store.JoinRequest{
 		Attempt:    sha256.Sum256([]byte(req.Attempt)),
 		Body:       sha256.Sum256(canonical),
 		Resuming:   req.Resume != "",
@@ -117,7 +116,6 @@ func (s *Server) ask(req wire.JoinRequest) (store.JoinRequest, []byte) {
 		Meta:       req.Meta,
 		Rules:      s.cfg.rules(),
 	}
-	return ask, salt
 }
 
 // secretOf derives a session's secret, so that a repeated join can be told it

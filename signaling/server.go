@@ -32,7 +32,7 @@ type Server struct {
 
 	work sync.WaitGroup // goroutines of links and sweeps; added to under mu while not closed
 
-	ctx    context.Context // ends with the server; for store calls of links //nolint:containedctx // owned by the server's life
+	ctx    context.Context // ends with the server; for store calls of links
 	cancel context.CancelFunc
 }
 

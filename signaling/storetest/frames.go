@@ -74,12 +74,15 @@ var frameCases = []Case{
 		stale := signal(2, bob, "2")
 		stale.Epoch--
 		result := f.exchange(alice, store.Exchange{Frames: []store.Sent{
-			{N: 1, Kind: store.Signal, To: "nobody", Data: []byte("1")}, stale,
-			{N: 3, Kind: store.Invalid, Refusal: store.Refusal{Code: "bad_frame", Message: "why"}}, signal(4, bob, "4"),
+			{N: 1, Kind: store.Signal, To: "nobody", Data: []byte("1")},
+			stale,
+			{N: 3, Kind: store.Invalid, Refusal: store.Refusal{Code: "bad_frame", Message: "why"}},
+			signal(4, bob, "4"),
 		}})
 		f.equal("received", result.Received, 4)
 		f.equal("refused", result.Refused, []store.Refusal{
-			{N: 1, To: "nobody", Code: store.CodeNoPeer}, {N: 2, To: "bob", Code: store.CodeStaleEpoch},
+			{N: 1, To: "nobody", Code: store.CodeNoPeer},
+			{N: 2, To: "bob", Code: store.CodeStaleEpoch},
 			{N: 3, Code: "bad_frame", Message: "why"},
 		})
 		f.equal("alice's, whatever link she has", tell(f.read(alice, 1)), []string{

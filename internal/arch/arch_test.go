@@ -1,0 +1,182 @@
+package arch
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	root    = "../.."
+	module  = "github.com/parley-rtc/parley"
+	maxFile = 500 // lines
+)
+
+// arrows are the imports that may be, package by package, tests left out.
+var arrows = map[string][]string{
+	"cmd/signal": {"internal/daemon", "relay", "relay/credentials", "signaling", "web"},
+	"cmd/turn":   {"internal/daemon", "relay", "relay/credentials"},
+
+	"signaling":                    {"internal/wire", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/websocket", "signaling/store"},
+	"signaling/store":              {},
+	"signaling/storetest":          {"signaling/store"},
+	"signaling/internal/memory":    {"signaling/store"},
+	"signaling/internal/schedule":  {},
+	"signaling/internal/websocket": {},
+
+	"relay":                   {"relay/credentials", "relay/internal/pionturn", "relay/internal/policy", "relay/internal/tally"},
+	"relay/credentials":       {},
+	"relay/internal/pionturn": {"relay/internal/policy", "relay/internal/tally"},
+	"relay/internal/policy":   {},
+	"relay/internal/tally":    {},
+
+	"web":               {},
+	"internal/arch":     {},
+	"internal/daemon":   {},
+	"internal/leaktest": {},
+	"internal/wire":     {},
+	"test/interop":      {},
+}
+
+// links are what must not be among the dependencies of a package, by prefix.
+var links = map[string][]string{
+	"signaling":         {"github.com/pion/", "github.com/redis/", module + "/relay", module + "/web"},
+	"relay":             {"net/http", "github.com/gorilla/", module + "/signaling", module + "/web"},
+	"relay/credentials": {"net/http", "github.com/"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	GoFiles    []string
+}
+
+func goList(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = root
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	return out
+}
+
+func TestImportsFollowTheArrows(t *testing.T) {
+	seen := map[string]bool{}
+	for d := json.NewDecoder(bytes.NewReader(goList(t, "-json=ImportPath,Imports,GoFiles", "./..."))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		seen[name] = true
+		allowed, known := arrows[name]
+		if !known {
+			t.Errorf("package %s has no row in the table of arrows", name)
+		}
+		for _, i := range p.Imports {
+			if imported, own := strings.CutPrefix(i, module+"/"); own && !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s, which its row in the table of arrows does not have", name, imported)
+			}
+		}
+		for _, a := range allowed {
+			if !slices.Contains(p.Imports, module+"/"+a) {
+				t.Errorf("%s may import %s and does not: take it out of the table", name, a)
+			}
+		}
+	}
+	for name := range arrows {
+		if !seen[name] {
+			t.Errorf("the table of arrows has a row for %s, which is no package", name)
+		}
+	}
+}
+
+func TestWhatEmbeddingLinks(t *testing.T) {
+	for name, banned := range links {
+		for dep := range strings.FieldsSeq(string(goList(t, "-deps", "./"+name))) {
+			for _, prefix := range banned {
+				own := strings.HasPrefix(dep, module+"/") && !strings.HasPrefix(prefix, module+"/")
+				if strings.HasPrefix(dep, prefix) && !own {
+					t.Errorf("embedding %s links %s", name, dep)
+				}
+			}
+		}
+	}
+}
+
+// source calls f for every hand-written file of the tree with one of the endings.
+func source(t *testing.T, f func(path string), endings ...string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			made := []string{"node_modules", "dist", "testdata"} // by machines
+			if slices.Contains(made, d.Name()) || len(d.Name()) > 2 && d.Name()[0] == '.' {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if slices.Contains(endings, filepath.Ext(path)) {
+			f(path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFilesAreNotTooLong(t *testing.T) {
+	source(t, func(path string) {
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		lines := 0
+		for s := bufio.NewScanner(file); s.Scan(); {
+			lines++
+		}
+		if lines > maxFile {
+			t.Errorf("%s has %d lines, more than %d", path, lines, maxFile)
+		}
+	}, ".go", ".ts", ".mjs", ".css")
+}
+
+func TestPackagesSayWhatTheyAreFor(t *testing.T) {
+	documented := map[string]bool{}
+	source(t, func(path string) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Dir(path)
+		documented[dir] = documented[dir] || file.Doc != nil
+	}, ".go")
+	for dir, has := range documented {
+		if !has {
+			t.Errorf("package %s has no doc comment", dir)
+		}
+	}
+}
