@@ -2,6 +2,7 @@ package signaling_test
 
 import (
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -28,4 +29,23 @@ func Example() {
 	defer res.Body.Close()
 	fmt.Println(res.Status)
 	// Output: 201 Created
+}
+
+// user is what an app knows of its users.
+type user struct{ ID, Name string }
+
+func userOf(*http.Request) (user, error) { return user{"42", "Ada"}, nil }
+
+func Example_embed() {
+	server, err := signaling.New(signaling.Config{
+		Authenticate: func(r *http.Request) (signaling.Identity, error) {
+			user, err := userOf(r) // your own cookie, token, …
+			return signaling.Identity{Subject: user.ID, Name: user.Name}, err
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.Handle("/rtc/v1/", server)
+	log.Fatal(http.ListenAndServe(":8080", nil))
 }

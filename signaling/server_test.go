@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -224,6 +225,23 @@ func TestObserveAndStatsTellOfLinks(t *testing.T) {
 			t.Fatalf("only this was told:\n%s", got)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestAnIdleLinkIsOneGoroutine(t *testing.T) {
+	const links = 40
+	s := serve(t, signaling.Config{})
+	before := runtime.NumGoroutine()
+	for i := range links {
+		s.join(fmt.Sprint("room", i)).link("")
+	}
+	http.DefaultClient.CloseIdleConnections()
+	// One of the server's, and one that this test reads it with; and the front's for a connection or two that close.
+	most := before + 2*links + 4
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > most; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d links have %d goroutines, want at most %d", links, runtime.NumGoroutine()-before, most-before)
+		}
 	}
 }
 

@@ -180,3 +180,24 @@ func TestPackagesSayWhatTheyAreFor(t *testing.T) {
 		}
 	}
 }
+
+func TestTheExampleOfTheREADMECompiles(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	_, compiled, _ := strings.Cut(read("signaling/example_test.go"), "func Example_embed() {\n")
+	compiled, _, _ = strings.Cut(compiled, "\n}\n")
+	compiled = strings.TrimPrefix(strings.ReplaceAll(compiled, "\n\t", "\n"), "\t")
+	_, shown, found := strings.Cut(read("README.md"), "<!-- example: signaling/example_test.go, Example_embed -->\n```go\n")
+	shown, _, _ = strings.Cut(shown, "\n```")
+	if !found || shown != compiled {
+		t.Errorf("the README shows\n%s\nand the compiled example is\n%s", shown, compiled)
+	}
+	if lines := strings.Count(shown, "\n") + 1; lines > 15 {
+		t.Errorf("the example has %d lines, more than 15", lines)
+	}
+}

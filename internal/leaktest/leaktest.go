@@ -94,7 +94,6 @@ func housekeeping(stack string) bool {
 		"\nos/signal.loop(",
 		"\nruntime.ensureSigM",
 		"\nruntime/trace.Start",
-		"\nruntime.goexit0",
 	} {
 		if strings.Contains(stack, frame) {
 			return true

@@ -55,6 +55,9 @@ var linkCases = []Case{
 		})
 		f.equal("superseded", result.Superseded, true)
 		f.equal("frames", len(result.Frames), 0)
+		f.exchange(alice, store.Exchange{Ack: 1})
+		result = f.exchange(alice, store.Exchange{Max: 1 << 20, Fence: alice.fence})
+		f.equal("superseded, though what it asks for is gone", result.Superseded, true)
 		f.equal("received", result.Received, 1)
 		f.equal("bob's", tell(f.read(bob, 0)), []string{"1 signal alice 1"})
 	})},

@@ -166,7 +166,8 @@ func (r *room) attach(m *member, l store.Link) (store.Attached, error) {
 }
 
 func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
-	if x.After > m.mail.tail || x.Max > 0 && x.After < m.mail.acked {
+	superseded := x.Fence != 0 && x.Fence != m.fence
+	if !superseded && (x.After > m.mail.tail || x.Max > 0 && x.After < m.mail.acked) {
 		return store.Result{}, store.ErrHistoryLost
 	}
 	m.mail.ack(x.Ack)
@@ -190,7 +191,7 @@ func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
 		}
 	}
 	result.Received, result.Tail = m.received, m.mail.tail
-	if x.Fence != 0 && x.Fence != m.fence {
+	if superseded {
 		result.Superseded = true
 		return result, nil
 	}

@@ -1,0 +1,50 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+)
+
+// ListenTCP listens on a TCP address such as ":8080". Flag is the flag it came from, such as
+// "--listen", so that the error can say how to choose another; the flag's environment variable is
+// taken to be PARLEY_LISTEN.
+func ListenTCP(addr, flag string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, listenFault(err, addr, "tcp", flag)
+	}
+	return listener, nil
+}
+
+// ListenUDP is [ListenTCP] for UDP.
+func ListenUDP(addr, flag string) (net.PacketConn, error) {
+	conn, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return nil, listenFault(err, addr, "udp", flag)
+	}
+	return conn, nil
+}
+
+func listenFault(err error, addr, network, flag string) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = &addressInUse{err}
+	} else if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err // the address is in our own words already
+	}
+	return fmt.Errorf("cannot listen on %s/%s: %w; choose another with %s or %s", addr, network, err, flag, variableOf(flag))
+}
+
+// variableOf returns the environment variable of a flag: PARLEY_RELAY_LISTEN for --relay-listen.
+func variableOf(flag string) string {
+	return "PARLEY_" + strings.ToUpper(strings.ReplaceAll(strings.TrimLeft(flag, "-"), "-", "_"))
+}
+
+// addressInUse keeps the cause for errors.Is and says it without repeating the address.
+type addressInUse struct{ err error }
+
+func (e *addressInUse) Error() string { return "address already in use" }
+
+func (e *addressInUse) Unwrap() error { return e.err }

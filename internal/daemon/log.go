@@ -1,0 +1,21 @@
+package daemon
+
+import (
+	"io"
+	"log/slog"
+)
+
+// LogFlags are the flags about logging; embed them in a command's flags.
+type LogFlags struct {
+	LogLevel  slog.Level `help:"Least severe level to log: debug, info, warn or error." default:"info" env:"PARLEY_LOG_LEVEL"`
+	LogFormat string     `help:"How to write log lines: text or json." enum:"text,json" default:"text" env:"PARLEY_LOG_FORMAT"`
+}
+
+// Logger returns a logger that writes to w as the flags say.
+func (f LogFlags) Logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: f.LogLevel}
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
