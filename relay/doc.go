@@ -1,0 +1,12 @@
+// Package relay is a STUN and TURN server (RFC 8489, RFC 8656) to run inside a Go program.
+//
+// A server needs an address to advertise and somebody to serve: users with time-limited
+// credentials from package credentials, users with fixed passwords, or both. There is no
+// anonymous mode.
+//
+// A client may reach ordinary public addresses through it, and other clients of the same server;
+// everything else (private networks, the host itself, cloud services beside it) is denied unless
+// the configuration allows it. Packets between two clients of one server stay inside the process.
+//
+// Clients speak UDP, and UDP over IPv4 is relayed.
+package relay
