@@ -1,0 +1,54 @@
+# make test     everything that CI runs; installs what it needs (Debian's packages, npm's, Go's)
+# make run      the service on :8080
+# make web      builds the pages into web/dist, which is committed
+# make lint     golangci-lint, as pinned here
+# make fmt      formats the Go code as the linter wants it
+# make image    the container image, parley
+
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+SIGNAL   := bin/signal
+
+.PHONY: test test-go test-web test-browser run build web lint fmt image setup
+
+test: setup
+	$(MAKE) test-go
+	$(MAKE) test-web
+	$(MAKE) test-browser
+
+setup:
+	@test/setup.sh
+
+test-go:
+	go vet ./...
+	go test -race -shuffle=on ./...
+
+test-web: web/node_modules build
+	cd web && npm run -s typecheck
+	cd web && npm run -s check
+	cd web && npm run -s size
+	cd web && PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) npm run -s test
+
+test-browser: web/node_modules build
+	PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) node --test --test-concurrency=1 test/browser/
+
+build:
+	go build -o bin/ ./cmd/...
+
+run:
+	go run ./cmd/signal
+
+web: web/node_modules
+	cd web && npm run -s build
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+lint:
+	$(GOLANGCI) run ./...
+
+fmt:
+	$(GOLANGCI) fmt ./...
+
+image:
+	docker build -t parley -f deploy/Dockerfile .

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/pion/stun/v3"
+
+	"github.com/parley-rtc/parley/internal/daemon"
+)
+
+// flags are the command line, each also a variable of the environment.
+type flags struct {
+	Listen      string   `help:"Address to serve signaling and the editor on." default:":8080" env:"PARLEY_LISTEN" placeholder:"ADDR"`
+	PublicURL   string   `help:"URL under which browsers reach this server; the only web origin allowed then, beside --allow-origin." env:"PARLEY_PUBLIC_URL" placeholder:"URL"`
+	AllowOrigin []string `help:"Another web origin that may use the server, such as https://app.example. Repeatable." env:"PARLEY_ALLOW_ORIGIN" placeholder:"ORIGIN"`
+
+	PublicIP    netip.Addr       `help:"IPv4 address under which clients reach the relay. Found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
+	RelayListen string           `help:"UDP address to serve STUN and TURN on." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
+	RelayPorts  daemon.PortRange `help:"UDP ports for relayed traffic." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
+	TurnSecret  string           `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
+	TurnURL     []string         `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
+	NoRelay     bool             `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
+
+	WebDir string `help:"Serve the editor from this directory instead of the program itself, while developing it." env:"PARLEY_WEB_DIR" placeholder:"DIR" type:"existingdir"`
+
+	daemon.LogFlags
+	CheckHealth bool               `help:"Ask the service that listens on --listen of this host for its health, and exit."`
+	Version     daemon.VersionFlag `help:"Print the version and exit."`
+}
+
+func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (flags, error) {
+	var f flags
+	program := daemon.Program{
+		Name:        "signal",
+		Description: "Parley in one process: WebRTC signaling, a collaborative editor, and a STUN and TURN relay.",
+	}
+	if err := daemon.ParseFlags(program, &f, args, getenv, stdout); err != nil {
+		return flags{}, err
+	}
+	return f, f.check()
+}
+
+// check refuses what the types of the flags allow and the service does not.
+func (f *flags) check() error {
+	if f.PublicURL != "" {
+		u, err := url.Parse(f.PublicURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return daemon.Usagef("--public-url: %q is not a URL like https://parley.example", f.PublicURL)
+		}
+	}
+	if f.PublicIP.IsValid() && (!f.PublicIP.Unmap().Is4() || f.PublicIP.IsUnspecified() || f.PublicIP.IsMulticast()) {
+		return daemon.Usagef("--public-ip: %v is not an IPv4 address that clients can reach", f.PublicIP)
+	}
+	relayed := false
+	for _, text := range f.TurnURL {
+		uri, err := stun.ParseURI(text)
+		if err != nil {
+			return daemon.Usagef("--turn-url: %q is not a URL like turn:relay.example:3478?transport=udp: %w", text, err)
+		}
+		relayed = relayed || uri.Scheme == stun.SchemeTypeTURN || uri.Scheme == stun.SchemeTypeTURNS
+	}
+	if relayed && f.TurnSecret == "" {
+		return daemon.Usagef("--turn-url needs --turn-secret: the secret that the external relay checks credentials with")
+	}
+	if f.TurnSecret == "" {
+		f.TurnSecret = rand.Text()
+	}
+	return nil
+}
+
+func (f *flags) publicIP() netip.Addr {
+	if f.PublicIP.IsValid() {
+		return f.PublicIP.Unmap()
+	}
+	return daemon.PublicIP()
+}
+
+// origins are those that may use the server; nil: the server's own, as it is called.
+func (f *flags) origins() []string {
+	origins := f.AllowOrigin
+	if u, err := url.Parse(f.PublicURL); err == nil && u.Host != "" {
+		origins = append([]string{u.Scheme + "://" + u.Host}, origins...)
+	}
+	return origins
+}
+
+// announce prints what to open.
+func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService) {
+	address := func(host string) string {
+		return fmt.Sprintf("http://%s/", net.JoinHostPort(host, fmt.Sprint(listening.Port)))
+	}
+	local, everywhere := listening.IP.String(), listening.IP.IsUnspecified()
+	if everywhere {
+		local = "localhost"
+	}
+	var b strings.Builder
+	b.WriteByte('\n')
+	switch ip := f.publicIP(); {
+	case f.PublicURL != "":
+		fmt.Fprintf(&b, "  Open       %s\n", f.PublicURL)
+		fmt.Fprintf(&b, "  Listening  %s\n", address(local))
+	case everywhere && !ip.IsLoopback():
+		fmt.Fprintf(&b, "  Open       %s\n", address(local))
+		fmt.Fprintf(&b, "  Others     %s\n", address(ip.String()))
+	default:
+		fmt.Fprintf(&b, "  Open       %s\n", address(local))
+	}
+	switch {
+	case stun.server != nil:
+		fmt.Fprintf(&b, "  Relay      %s, ports %v/udp\n", strings.Join(stun.urls, " "), f.RelayPorts)
+	case len(f.TurnURL) > 0:
+		fmt.Fprintf(&b, "  Relay      %s\n", strings.Join(f.TurnURL, " "))
+	default:
+		b.WriteString("  Relay      none: peers behind symmetric NATs will not reach each other\n")
+	}
+	b.WriteString("  Access     whoever can open this address may join any room whose name they know\n\n")
+	_, _ = io.WriteString(w, b.String()) // nobody is watching
+}

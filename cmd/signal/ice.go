@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/parley-rtc/parley/relay/credentials"
+	"github.com/parley-rtc/parley/signaling"
+)
+
+// credentialTTL is how long TURN credentials last. A page that stays open
+// longer asks for new ones in time.
+const credentialTTL = 12 * time.Hour
+
+// iceServers hands out the relay's URLs with credentials for one peer.
+type iceServers struct {
+	urls    []string
+	keyring *credentials.Keyring
+	now     func() time.Time
+}
+
+func (s iceServers) serve(_ context.Context, r signaling.ICERequest) (signaling.ICE, error) {
+	if len(s.urls) == 0 {
+		return signaling.ICE{}, nil
+	}
+	credential, err := s.keyring.Mint(relayUser(r.Room, r.Peer), s.now(), credentialTTL)
+	if err != nil {
+		return signaling.ICE{}, fmt.Errorf("mint TURN credentials: %w", err)
+	}
+	ice := signaling.ICE{TTL: credentialTTL}
+	var turn signaling.ICEServer
+	for _, u := range s.urls {
+		if strings.HasPrefix(u, "stun") {
+			ice.Servers = append(ice.Servers, signaling.ICEServer{URLs: []string{u}})
+		} else {
+			turn.URLs = append(turn.URLs, u)
+		}
+	}
+	if len(turn.URLs) > 0 {
+		turn.Username, turn.Credential = credential.Username, credential.Password
+		ice.Servers = append(ice.Servers, turn)
+	}
+	return ice, nil
+}
+
+// relayUser is what the relay's quotas count a peer by. TURN sends it in the clear, and who knows
+// a room's name can join it: so it has the name's hash.
+func relayUser(room, peer string) string {
+	sum := sha256.Sum256([]byte(room))
+	return fmt.Sprintf("%x.%s", sum[:6], peer)
+}

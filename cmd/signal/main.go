@@ -1,0 +1,168 @@
+// Command signal is Parley in one process: the signaling service, the
+// collaborative editor, and a STUN and TURN relay. It needs no configuration.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/parley-rtc/parley/internal/daemon"
+	"github.com/parley-rtc/parley/relay"
+	"github.com/parley-rtc/parley/relay/credentials"
+	"github.com/parley-rtc/parley/signaling"
+	"github.com/parley-rtc/parley/web"
+)
+
+const (
+	drainTime = 8 * time.Second // for everything
+	relayTime = 2 * time.Second // for what is being relayed: it cannot be saved, only finished
+)
+
+func main() { daemon.Main(run) }
+
+// run serves until ctx ends, then drains.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	flags, err := parseFlags(args, getenv, stdout)
+	if err != nil {
+		return err
+	}
+	if flags.CheckHealth {
+		return checkHealth(ctx, flags.Listen)
+	}
+	log := flags.Logger(os.Stderr)
+	keyring, err := credentials.New(flags.TurnSecret)
+	if err != nil {
+		return daemon.Usagef("--turn-secret: %w", err)
+	}
+	listener, err := daemon.ListenTCP(flags.Listen, "--listen")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }() // the HTTP server has closed it before
+	stun, err := startRelay(flags, keyring, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stun.Close() }()
+
+	ice := iceServers{urls: stun.urls, keyring: keyring, now: time.Now}
+	if len(flags.TurnURL) > 0 {
+		ice.urls = flags.TurnURL
+	}
+	signals, err := signaling.New(signaling.Config{
+		ICEServers: ice.serve,
+		Origins:    flags.origins(),
+		Logger:     log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = signals.Close() }()
+
+	health := &daemon.Health{}
+	server := newHTTPServer(flags, signals, health, log)
+	failed := make(chan error, 2)
+	go func() { failed <- server.Serve(listener) }()
+	if stun.server != nil {
+		go func() { failed <- stun.server.Serve(stun.conn) }()
+	}
+	health.SetReady(true)
+	flags.announce(stdout, listener.Addr().(*net.TCPAddr), stun)
+
+	select {
+	case err := <-failed:
+		return fmt.Errorf("stopped serving: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("draining")
+	health.SetReady(false)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err = errors.Join(
+		ignoreDeadline(signals.Shutdown(drain)),
+		server.Shutdown(drain),
+		stun.shutdown(drain),
+	)
+	log.Info("stopped")
+	return err
+}
+
+// ignoreDeadline drops the error of a drain that took all its time: what was
+// left has been closed, as it has to be.
+func ignoreDeadline(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+func newHTTPServer(flags flags, signals http.Handler, health http.Handler, log *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", signals)
+	mux.Handle("/healthz", health)
+	mux.Handle("/readyz", health)
+	mux.Handle("/", web.Handler(flags.WebDir))
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// relayService is the relay of this process; without one its server is nil.
+type relayService struct {
+	server *relay.Server
+	conn   net.PacketConn
+	urls   []string // of STUN and TURN, for clients
+}
+
+func startRelay(flags flags, keyring *credentials.Keyring, log *slog.Logger) (relayService, error) {
+	if flags.NoRelay || len(flags.TurnURL) > 0 {
+		return relayService{}, nil
+	}
+	server, err := relay.New(relay.Config{
+		PublicIP: flags.publicIP(),
+		MinPort:  flags.RelayPorts.Min,
+		MaxPort:  flags.RelayPorts.Max,
+		Keyring:  keyring,
+		Logger:   log,
+	})
+	if err != nil {
+		return relayService{}, err
+	}
+	conn, err := daemon.ListenUDP(flags.RelayListen, "--relay-listen")
+	if err != nil {
+		return relayService{}, err
+	}
+	port := conn.LocalAddr().(*net.UDPAddr).Port
+	host := net.JoinHostPort(flags.publicIP().String(), fmt.Sprint(port))
+	return relayService{server: server, conn: conn, urls: []string{"stun:" + host, "turn:" + host + "?transport=udp"}}, nil
+}
+
+func (r relayService) shutdown(ctx context.Context) error {
+	if r.server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, relayTime)
+	defer cancel()
+	return ignoreDeadline(r.server.Shutdown(ctx))
+}
+
+// Close frees what a failed start leaves behind.
+func (r relayService) Close() error {
+	if r.server == nil {
+		return nil
+	}
+	return errors.Join(r.server.Close(), r.conn.Close())
+}

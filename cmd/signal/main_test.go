@@ -1,0 +1,268 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-rtc/parley/internal/daemon"
+	"github.com/parley-rtc/parley/internal/leaktest"
+	"github.com/parley-rtc/parley/internal/wire"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }
+
+// output is what a program prints, readable while it runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// program is a running cmd/signal.
+type program struct {
+	url    string
+	stdout *output
+	stop   context.CancelFunc // as SIGTERM does
+	done   chan error
+}
+
+// start runs the program on loopback ports of its own, and stops it with the test.
+func start(t *testing.T, env map[string]string, args ...string) *program {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &program{stdout: &output{}, stop: cancel, done: make(chan error, 1)}
+	args = append([]string{"--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", "--public-ip", "127.0.0.1"}, args...)
+	go func() {
+		p.done <- run(ctx, args, func(name string) string { return env[name] }, p.stdout)
+	}()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		cancel()
+		select {
+		case err := <-p.done:
+			if err != nil {
+				t.Errorf("run: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("the program does not stop")
+		}
+	})
+	open := regexp.MustCompile(`(?:Open|Listening)\s+(http://\S+)/`)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if found := open.FindStringSubmatch(p.stdout.String()); found != nil {
+			p.url = found[1]
+			return p
+		}
+		select {
+		case err := <-p.done:
+			p.done <- nil
+			t.Fatalf("run: %v\n%s", err, p.stdout)
+		default:
+		}
+	}
+	t.Fatalf("it prints no URL to open:\n%s", p.stdout)
+	return nil
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
+}
+
+func join(t *testing.T, url, room string) wire.JoinReply {
+	t.Helper()
+	body := fmt.Sprintf(`{"attempt":"attempt-%022d","instance":"i"}`, time.Now().UnixNano())
+	res, err := http.Post(url+"/v1/rooms/"+room+"/sessions", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var reply wire.JoinReply
+	if err := json.NewDecoder(res.Body).Decode(&reply); err != nil || res.StatusCode != http.StatusCreated {
+		t.Fatalf("join: %s %v", res.Status, err)
+	}
+	return reply
+}
+
+func TestItServesEverythingWithoutConfiguration(t *testing.T) {
+	p := start(t, nil)
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if status, body := get(t, p.url+path); status != 200 || !strings.Contains(body, "ok") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	check := []string{"--check-health", "--listen", strings.TrimPrefix(p.url, "http://")}
+	if err := run(t.Context(), check, func(string) string { return "" }, io.Discard); err != nil {
+		t.Errorf("--check-health: %v", err)
+	}
+	if err := run(t.Context(), []string{"--check-health", "--listen", "127.0.0.1:1"}, func(string) string { return "" }, io.Discard); err == nil {
+		t.Error("--check-health finds health where nothing listens")
+	}
+	if status, body := get(t, p.url+"/"); status != 200 || !strings.Contains(body, "<html") {
+		t.Errorf("the editor: %d %.60s", status, body)
+	}
+	reply := join(t, p.url, "room")
+	if len(reply.ICEServers) != 2 || reply.TTL != 12*3600 {
+		t.Fatalf("ICE servers are %+v for %v s", reply.ICEServers, reply.TTL)
+	}
+	turn := reply.ICEServers[1]
+	if !strings.HasPrefix(turn.URLs[0], "turn:127.0.0.1:") || turn.Username == "" || turn.Credential == "" {
+		t.Errorf("TURN is %+v", turn)
+	}
+	if strings.Contains(turn.Username, "room") {
+		t.Errorf("the user %q tells the room's name, which TURN sends in the clear", turn.Username)
+	}
+}
+
+func TestExternalTURNInsteadOfTheOwn(t *testing.T) {
+	p := start(t, map[string]string{"PARLEY_TURN_SECRET": "s3cret"},
+		"--turn-url", "turn:relay.example:3478?transport=udp", "--turn-url", "turns:relay.example:443", "--turn-url", "stun:relay.example")
+	reply := join(t, p.url, "room")
+	got := fmt.Sprint(reply.ICEServers[0].URLs, reply.ICEServers[1].URLs)
+	if want := "[stun:relay.example] [turn:relay.example:3478?transport=udp turns:relay.example:443]"; got != want {
+		t.Errorf("ICE servers are %s, want %s", got, want)
+	}
+	if reply.ICEServers[0].Username != "" || reply.ICEServers[1].Username == "" {
+		t.Errorf("credentials are for the wrong servers: %+v", reply.ICEServers)
+	}
+}
+
+func TestNoRelay(t *testing.T) {
+	p := start(t, map[string]string{"PARLEY_NO_RELAY": "true"})
+	if reply := join(t, p.url, "room"); len(reply.ICEServers) != 0 {
+		t.Errorf("ICE servers are %+v", reply.ICEServers)
+	}
+	if !strings.Contains(p.stdout.String(), "none") {
+		t.Errorf("it does not say that there is no relay:\n%s", p.stdout)
+	}
+}
+
+func TestThePublicURLIsTheOrigin(t *testing.T) {
+	p := start(t, nil, "--public-url", "https://parley.example/", "--allow-origin", "https://app.example")
+	for origin, want := range map[string]int{
+		"https://parley.example": 201, "https://app.example": 201, "https://evil.example": 403, p.url: 403,
+	} {
+		body := fmt.Sprintf(`{"attempt":"attempt-%022d","instance":"i"}`, time.Now().UnixNano())
+		req, err := http.NewRequest("POST", p.url+"/v1/rooms/r/sessions", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Origin", origin)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("from %s: got %d, want %d", origin, res.StatusCode, want)
+		}
+	}
+}
+
+func TestBadFlagsAreNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		want []string // parts of the message
+	}{
+		"an unknown flag":                   {[]string{"--lisen", ":1"}, []string{"--lisen"}},
+		"a public URL that is none":         {[]string{"--public-url", "parley.example"}, []string{"--public-url", "parley.example"}},
+		"a public IP that is none":          {[]string{"--public-ip", "300.1.1.1"}, []string{"--public-ip", "300.1.1.1"}},
+		"a public IP of everything":         {[]string{"--public-ip", "0.0.0.0"}, []string{"--public-ip", "0.0.0.0"}},
+		"an IPv6 public IP":                 {[]string{"--public-ip", "2001:db8::1"}, []string{"--public-ip", "2001:db8::1", "IPv4"}},
+		"ports the wrong way round":         {[]string{"--relay-ports", "6000-5000"}, []string{"--relay-ports", "6000-5000"}},
+		"ports that are none":               {[]string{"--relay-ports", "1-70000"}, []string{"--relay-ports", "65535"}},
+		"a TURN URL that is none":           {[]string{"--turn-url", "http://x", "--turn-secret", "s"}, []string{"--turn-url", "http://x"}},
+		"a TURN URL without its secret":     {[]string{"--turn-url", "turn:relay.example"}, []string{"--turn-secret"}},
+		"a log level that is none":          {[]string{"--log-level", "loud"}, []string{"--log-level", "loud"}},
+		"a log format that is none":         {[]string{"--log-format", "xml"}, []string{"--log-format", "xml"}},
+		"an origin with a path":             {[]string{"--allow-origin", "https://a.example/x"}, []string{"https://a.example/x"}},
+		"an address that cannot be had":     {[]string{"--listen", "192.0.2.77:1"}, []string{"192.0.2.77:1", "--listen"}},
+		"an address that is none":           {[]string{"--listen", "nonsense"}, []string{"nonsense", "--listen"}},
+		"a web directory that is not there": {[]string{"--web-dir", "/no/such/dir"}, []string{"--web-dir"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			args := append([]string{"--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0"}, c.args...)
+			err := run(ctx, args, func(string) string { return "" }, io.Discard)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not name %s", err, want)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q is more than a line", err)
+			}
+		})
+	}
+}
+
+func TestAPortInUseSaysWhichAndWhatToDo(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	for flag, c := range map[string]struct{ addr, variable string }{
+		"--listen":       {tcp.Addr().String(), "PARLEY_LISTEN"},
+		"--relay-listen": {udp.LocalAddr().String(), "PARLEY_RELAY_LISTEN"},
+	} {
+		args := []string{"--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", flag, c.addr}
+		err := run(t.Context(), args, func(string) string { return "" }, io.Discard)
+		for _, want := range []string{c.addr, "in use", flag, c.variable} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v does not say %q", flag, err, want)
+			}
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"--version"}, func(string) string { return "" }, &out); !errors.Is(err, daemon.ErrHelp) {
+		t.Errorf("error is %v, want %v", err, daemon.ErrHelp)
+	}
+	if got := out.String(); !strings.HasPrefix(got, "signal ") {
+		t.Errorf("it prints %q", got)
+	}
+}
