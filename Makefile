@@ -29,7 +29,7 @@ test-web: web/node_modules build
 	cd web && PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) npm run -s test
 
 test-browser: web/node_modules build
-	PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) node --test --test-concurrency=1 test/browser/
+	PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) node --test --test-concurrency=1 test/browser/*.test.mjs
 
 build:
 	go build -o bin/ ./cmd/...
