@@ -1,0 +1,97 @@
+// Builds the pages into a folder: each page's scripts and styles bundled and minified by esbuild under
+// content-hashed names, its HTML rewritten to those names, and a .br and .gz copy beside each file.
+import { build } from 'esbuild'
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, extname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+
+export const root = dirname(fileURLToPath(import.meta.url))
+
+/** The pages: the HTML source, and the name it is served under. */
+const pages = [{ source: 'editor/index.html', target: 'index.html' }]
+
+const bundled = new Set(['.ts', '.css'])
+const compressible = new Set(['.html', '.js', '.css', '.svg', '.json', '.txt', '.webmanifest'])
+
+/** What esbuild is told for everything that browsers load. */
+export const browserBuild = {
+  absWorkingDir: root,
+  bundle: true,
+  format: 'esm',
+  target: ['es2022'],
+  charset: 'utf8',
+  minify: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  tsconfig: join(root, 'tsconfig.json'),
+}
+
+/** Builds all pages into the folder `outdir`, which is emptied first; returns the names written. */
+export async function buildPages(outdir) {
+  const files = new Map()
+  for (const page of pages) await addPage(page, files)
+
+  await rm(outdir, { recursive: true, force: true })
+  const names = [...files.keys()].sort()
+  for (const name of names) await write(outdir, name, files.get(name))
+  return names
+}
+
+async function addPage({ source, target }, files) {
+  const folder = dirname(join(root, source))
+  const html = await readFile(join(root, source), 'utf8')
+  const references = [...html.matchAll(/\b(?:src|href)="(\.\/[^"]+)"/g)].map((match) => match[1])
+  const entries = references.filter((name) => bundled.has(extname(name)))
+
+  const result = await build({
+    ...browserBuild,
+    entryPoints: entries.map((name) => resolve(folder, name)),
+    outdir: join(root, 'dist'),
+    entryNames: 'assets/[name]-[hash]',
+    chunkNames: 'assets/[name]-[hash]',
+    assetNames: 'assets/[name]-[hash]',
+    splitting: true,
+    metafile: true,
+    write: false,
+    loader: { '.svg': 'file', '.woff2': 'file', '.png': 'file' },
+  })
+  for (const file of result.outputFiles) files.set(distName(file.path), file.contents)
+
+  const served = new Map()
+  const styles = []
+  for (const [path, output] of Object.entries(result.metafile.outputs)) {
+    if (output.entryPoint === undefined) continue
+    served.set(resolve(root, output.entryPoint), distName(resolve(root, path)))
+    if (output.cssBundle !== undefined) styles.push(distName(resolve(root, output.cssBundle)))
+  }
+  for (const name of references) {
+    const path = resolve(folder, name)
+    if (served.has(path)) continue
+    const contents = await readFile(path)
+    const hash = createHash('sha256').update(contents).digest('hex').slice(0, 8).toUpperCase()
+    const hashed = `assets/${basename(name, extname(name))}-${hash}${extname(name)}`
+    files.set(hashed, contents)
+    served.set(path, hashed)
+  }
+
+  let page = html.replace(/\b(src|href)="(\.\/[^"]+)"/g, (_, attribute, name) => `${attribute}="${served.get(resolve(folder, name))}"`)
+  const links = styles.map((name) => `<link rel="stylesheet" href="${name}">\n`).join('')
+  page = page.replace('</head>', () => `${links}</head>`)
+  files.set(target, Buffer.from(page))
+}
+
+function distName(path) {
+  return relative(join(root, 'dist'), path).split('\\').join('/')
+}
+
+async function write(outdir, name, contents) {
+  const path = join(outdir, name)
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, contents)
+  if (!compressible.has(extname(name))) return
+  const brotli = { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: contents.length } }
+  await writeFile(`${path}.br`, brotliCompressSync(contents, brotli))
+  await writeFile(`${path}.gz`, gzipSync(contents, { level: 9 }))
+}

@@ -1,0 +1,170 @@
+import { Channel } from './channel.ts'
+import { Negotiation, type NoteContent } from './negotiation.ts'
+import type { Generation, Note } from './note.ts'
+import type { ChannelOptions, Clock } from './options.ts'
+import { routeOf, type Route } from './path.ts'
+import { Pulse } from './pulse.ts'
+import type { Health } from './recovery.ts'
+
+/** What every connection of a room is made with. */
+export interface ConnectionSetup {
+  readonly RTCPeerConnection: typeof RTCPeerConnection
+  readonly configuration: RTCConfiguration
+  readonly channels: Readonly<Record<string, ChannelOptions>>
+  readonly maxMessage: number
+  readonly clock: Clock
+}
+
+/** What a connection tells. */
+export interface ConnectionEvents {
+  send(note: Note): void
+  /** The health may be another. */
+  changed(): void
+  open(channel: string): void
+  message(channel: string, data: Uint8Array): void
+  measured(rtt: number): void
+  routed(kind: Route['kind'], protocol: string | undefined): void
+  fault(cause: unknown): void
+}
+
+/** Ticks of the pulse between looks at the route, which seldom changes. */
+const routeTicks = 5
+
+/** One RTCPeerConnection to a peer, with its channels. */
+export class Connection {
+  readonly generation: Generation
+  readonly begunAt: number
+
+  readonly #pc: RTCPeerConnection
+  readonly #negotiation: Negotiation
+  readonly #setup: ConnectionSetup
+  readonly #events: ConnectionEvents
+  readonly #channels = new Map<string, Channel>()
+  #pulse: Pulse | null = null
+  #gone = false
+  #closed = false
+  #ticks = 0
+  #farRelayed = false
+
+  /** @param mine whether this side begins it, by an offer; the other one waits for that */
+  constructor(setup: ConnectionSetup, generation: Generation, mine: boolean, events: ConnectionEvents) {
+    this.#setup = setup
+    this.#events = events
+    this.generation = generation
+    this.begunAt = setup.clock.now()
+    const pc = (this.#pc = new setup.RTCPeerConnection(setup.configuration))
+    pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => events.changed()
+    this.#negotiation = new Negotiation(pc, mine, setup.clock, {
+      offered: () => {
+        if (!mine) this.#createChannels()
+      },
+      send: (content) => events.send({ ...content, generation } as Note),
+      fault: (cause) => events.fault(cause),
+    })
+    if (mine) this.#createChannels()
+  }
+
+  get health(): Health {
+    const { connectionState, iceConnectionState } = this.#pc
+    const states: string[] = [connectionState, iceConnectionState]
+    if (this.#gone || states.includes('closed')) return 'gone'
+    if (states.includes('failed')) return 'failed'
+    if (this.#pulse?.silent && connectionState !== 'connected') return 'failed'
+    if (states.includes('disconnected')) return 'disconnected'
+    return connectionState === 'connected' && this.#pulse?.isOpen ? 'connected' : 'connecting'
+  }
+
+  /** Bytes that wait in all channels. */
+  get buffered(): number {
+    let sum = 0
+    for (const channel of this.#channels.values()) sum += channel.buffered
+    return sum
+  }
+
+  /** The names of the channels that can send. */
+  get openChannels(): string[] {
+    return [...this.#channels].filter(([, channel]) => channel.isOpen).map(([name]) => name)
+  }
+
+  receive(content: NoteContent): void {
+    this.#negotiation.receive(content)
+  }
+
+  send(channel: string, data: Uint8Array): boolean {
+    return this.#channels.get(channel)?.send(data) ?? false
+  }
+
+  restart(): void {
+    this.#negotiation.restart()
+  }
+
+  /** Uses other ICE servers, from the next gathering on. */
+  configure(configuration: RTCConfiguration): void {
+    this.#pc.setConfiguration(configuration)
+  }
+
+  /** Asks for a sign of life. */
+  probe(): void {
+    this.#pulse?.ask()
+  }
+
+  close(): void {
+    this.#closed = true
+    const pc = this.#pc
+    pc.onconnectionstatechange = pc.oniceconnectionstatechange = null
+    this.#negotiation.close()
+    this.#pulse?.close()
+    for (const channel of this.#channels.values()) channel.close()
+    pc.close()
+  }
+
+  #createChannels(): void {
+    const { channels, maxMessage, clock } = this.#setup
+    const closed = () => {
+      this.#gone = true
+      this.#events.changed()
+    }
+    const pulse = this.#pc.createDataChannel('', { negotiated: true, id: 0, ordered: false, maxRetransmits: 0 })
+    this.#pulse = new Pulse(pulse, clock, {
+      open: () => {
+        this.#events.changed()
+        void this.#look()
+      },
+      measured: (rtt, relayed) => {
+        if (relayed !== this.#farRelayed) {
+          this.#farRelayed = relayed
+          void this.#look()
+        }
+        this.#events.measured(rtt)
+      },
+      changed: () => this.#events.changed(),
+      tick: () => {
+        if (++this.#ticks % routeTicks === 2) void this.#look()
+      },
+      closed,
+    })
+    for (const [index, name] of Object.keys(channels).sort().entries()) {
+      const options = channels[name] ?? {}
+      const { ordered = true, maxRetransmits } = options
+      const init = { negotiated: true, id: index + 1, ordered, ...(maxRetransmits !== undefined && { maxRetransmits }) }
+      const channel = new Channel(this.#pc.createDataChannel(name, init), options, maxMessage, {
+        open: () => this.#events.open(name),
+        message: (data) => this.#events.message(name, data),
+        heard: () => this.#pulse?.heard(),
+        closed,
+      })
+      this.#channels.set(name, channel)
+    }
+  }
+
+  /** Looks up how packets go. */
+  async #look(): Promise<void> {
+    const entries: Record<string, unknown>[] = []
+    const report = await this.#pc.getStats().catch(() => null)
+    report?.forEach((entry: Record<string, unknown>) => entries.push(entry))
+    const route = routeOf(entries)
+    if (this.#closed || route === null || this.#pulse === null) return
+    this.#pulse.relayed = route.relayed
+    this.#events.routed(this.#farRelayed ? 'relay' : route.kind, route.protocol)
+  }
+}

@@ -1,0 +1,7 @@
+export { SignalError } from './errors.ts'
+export { join } from './join.ts'
+export type { Code, Retry } from './codes.ts'
+export type { Json } from './json.ts'
+export type { ChannelOptions, Clock, Environment, JoinOptions } from './options.ts'
+export type { Path, Peer, PeerState, Presence } from './peer.ts'
+export type { LeaveReason, LinkState, Room, RoomEvents, Self } from './room.ts'

@@ -1,0 +1,264 @@
+import type { ConnectionSetup } from './connection.ts'
+import { Emitter } from './emitter.ts'
+import { environment } from './environment.ts'
+import { SignalError } from './errors.ts'
+import type { RosterEntry } from './frames.ts'
+import { tabStorage } from './keepsake.ts'
+import type { JoinOptions } from './options.ts'
+import { watchPage } from './page.ts'
+import { RemotePeer, type PeerContext } from './remote-peer.ts'
+import type { LeaveReason, LinkState, Room, RoomEvents, Self } from './room.ts'
+import type { JoinReply } from './session.ts'
+import { Signaling, type SignalingEvents, type Who } from './signaling.ts'
+
+/** The most bytes of a received message unless the app says otherwise. */
+const maxMessage = 64 * 1024 * 1024
+
+/** Refusals of a signal that say nothing new: the roster tells the same, or another try follows. */
+const expected = new Set(['no_peer', 'stale_epoch', 'busy'])
+
+/** Ends after which somebody else is this peer, or nobody may be: the connections end, too. */
+const final = new Set(['kicked', 'resumed', 'superseded'])
+
+/** A room: signaling brings its peers together, and each peer's connection lives on without it. */
+export class LiveRoom implements Room {
+  readonly #events = new Emitter<RoomEvents>()
+  readonly #signaling: Signaling
+  readonly #peers = new Map<string, RemotePeer>()
+  // Dead to all appearance while signaling is down, so nobody can say whether they are still in the room.
+  readonly #parked = new Map<string, RemotePeer>()
+  readonly #context: PeerContext
+  readonly #unwatch: () => void
+  #who: Who
+  #reply: JoinReply | null = null
+  #configuration: RTCConfiguration
+  #count = 0
+
+  constructor(options: JoinOptions) {
+    const env = environment(options.environment)
+    const { name, meta, iceTransportPolicy, signal } = options
+    const storage = options.storage === undefined ? tabStorage() : options.storage
+    this.#who = { ...(name !== undefined && { name }), ...(meta !== undefined && { meta }) }
+    this.#configuration = iceTransportPolicy === undefined ? {} : { iceTransportPolicy }
+    this.#signaling = new Signaling(options, this.#who, storage, env)
+    this.#context = {
+      clock: env.clock,
+      epoch: () => this.#reply?.epoch ?? 0,
+      isLinked: () => this.link.name === 'open',
+      signal: (to, epoch, data) => this.#signaling.send({ kind: 'signal', to, epoch, data }),
+      countBeyond: (count) => (this.#count = Math.max(this.#count, count) + 1),
+      setup: (): ConnectionSetup | null =>
+        env.RTCPeerConnection === undefined
+          ? null
+          : {
+              RTCPeerConnection: env.RTCPeerConnection,
+              configuration: this.#configuration,
+              channels: options.channels,
+              maxMessage: options.maxMessage ?? maxMessage,
+              clock: env.clock,
+            },
+      changed: (peer) => this.#changed(peer),
+      open: (peer, channel) => this.#peers.get(peer.id) === peer && this.#events.emit('open', peer, channel),
+      message: (peer, channel, data) => this.#events.emit('message', peer, channel, data),
+      fault: (_, cause) => this.#fault(cause),
+    }
+    this.#listen()
+    this.#unwatch = watchPage({
+      woke: () => this.#woke(),
+      hidden: () => this.#hidden(),
+      restored: () => this.#restored(),
+    })
+    if (signal?.aborted) this.leave()
+    else this.#signaling.start()
+    signal?.addEventListener('abort', () => this.leave(), { once: true })
+  }
+
+  get self(): Self | null {
+    return this.#reply && { id: this.#reply.peer, epoch: this.#reply.epoch, ...this.#who }
+  }
+
+  get link(): LinkState {
+    return this.#signaling.state
+  }
+
+  get peers(): ReadonlyMap<string, RemotePeer> {
+    return this.#peers
+  }
+
+  on<K extends keyof RoomEvents>(event: K, listener: (...args: RoomEvents[K]) => void): () => void {
+    return this.#events.on(event, listener)
+  }
+
+  change(who: Who): void {
+    this.#who = { ...this.#who, ...who }
+    if (!this.#signaling.change(who)) this.#events.emit('error', new SignalError('frame_too_large', 'name and meta are too large'))
+  }
+
+  broadcast(channel: string, data: Uint8Array): void {
+    for (const peer of this.#peers.values()) peer.send(channel, data)
+  }
+
+  leave(): void {
+    this.#unwatch()
+    this.#signaling.leave()
+    for (const peer of [...this.#peers.values(), ...this.#parked.values()]) peer.close()
+    this.#peers.clear()
+    this.#parked.clear()
+  }
+
+  #listen(): void {
+    const on = <K extends keyof SignalingEvents>(event: K, listener: (...args: SignalingEvents[K]) => void) =>
+      this.#signaling.events.on(event, listener)
+    on('link', (state) => this.#linked(state))
+    on('session', (reply) => this.#joined(reply))
+    on('roster', (entries) => this.#reconcile(entries))
+    on('ice', (iceServers) => {
+      this.#configuration = { ...this.#configuration, iceServers }
+      for (const peer of this.#peers.values()) peer.configure(this.#configuration)
+    })
+    on('refused', ({ code, message, to, retryAfter }) => {
+      if (to !== undefined) this.#find(to)?.refused(retryAfter ?? 0)
+      if (!expected.has(code)) this.#events.emit('error', new SignalError(code, message, undefined, retryAfter))
+    })
+    on('frame', (frame) => {
+      switch (frame.kind) {
+        case 'joined':
+          return this.#meet(frame)
+        case 'changed': {
+          const peer = this.#find(frame.peer, frame.epoch)
+          return peer?.adopt(changedEntry(peer.entry, frame))
+        }
+        case 'left':
+          return this.#left(frame.peer, frame.epoch, frame.reason)
+        case 'signal':
+          return this.#find(frame.from, frame.epoch)?.receive(frame.data)
+      }
+    })
+  }
+
+  #find(id: string, epoch?: number): RemotePeer | undefined {
+    const peer = this.#peers.get(id) ?? this.#parked.get(id)
+    return epoch === undefined || peer?.epoch === epoch ? peer : undefined
+  }
+
+  #linked(state: LinkState): void {
+    if (state.name === 'closed') {
+      this.#unwatch()
+      const { code } = state.error ?? {}
+      if (code !== undefined && final.has(code)) this.#removeAll(code === 'kicked' ? 'kicked' : 'lost')
+    }
+    this.#events.emit('link', state)
+  }
+
+  #joined(reply: JoinReply): void {
+    const before = this.#reply
+    this.#reply = reply
+    // Under another id this side is somebody new to the others.
+    if (before !== null && before.peer !== reply.peer) this.#removeAll('replaced')
+  }
+
+  /** Brings the peers in line with the whole roster. */
+  #reconcile(entries: readonly RosterEntry[]): void {
+    const listed = new Set(entries.map(({ peer }) => peer))
+    for (const peer of [...this.#peers.values()]) if (!listed.has(peer.id)) this.#unlist(peer, 'lost')
+    for (const peer of [...this.#parked.values()]) if (!listed.has(peer.id)) this.#remove(peer, 'lost')
+    for (const entry of entries) this.#meet(entry)
+    if (this.link.name === 'open') for (const peer of this.#peers.values()) peer.signalingIsBack()
+  }
+
+  #meet(entry: RosterEntry): void {
+    if (entry.peer === this.#reply?.peer || this.link.name === 'closed') return
+    const known = this.#find(entry.peer)
+    if (known?.instance === entry.instance) {
+      if (this.#parked.has(known.id)) this.#unpark(known)
+      return known.adopt(entry)
+    }
+    if (known !== undefined) this.#remove(known, 'replaced')
+    const peer = new RemotePeer(entry, this.#context)
+    this.#peers.set(peer.id, peer)
+    this.#events.emit('joined', peer)
+  }
+
+  #left(id: string, epoch: number, reason: string): void {
+    const peer = this.#find(id, epoch)
+    if (peer === undefined) return
+    if (reason === 'leave' || reason === 'kicked') this.#remove(peer, reason)
+    else this.#unlist(peer, reason === 'slow' ? 'slow' : 'lost')
+  }
+
+  /** The server does not list the peer any more; a connection that lives is kept, and so is its peer. */
+  #unlist(peer: RemotePeer, reason: LeaveReason): void {
+    if (!peer.listed) return
+    peer.listed = false
+    if (peer.health === 'connected' || peer.health === 'disconnected') this.#events.emit('changed', peer)
+    else this.#remove(peer, reason)
+  }
+
+  #changed(peer: RemotePeer): void {
+    const dead = peer.health === 'failed' || peer.health === 'gone'
+    if (this.#parked.get(peer.id) === peer) {
+      if (peer.health === 'connected') this.#unpark(peer)
+    } else if (this.#peers.get(peer.id) !== peer) {
+      // It is being closed.
+    } else if (dead && !peer.listed) {
+      this.#remove(peer, 'unreachable')
+    } else if (dead && this.link.name !== 'open') {
+      this.#peers.delete(peer.id)
+      this.#parked.set(peer.id, peer)
+      this.#events.emit('left', peer, 'unreachable')
+    } else {
+      this.#events.emit('changed', peer)
+    }
+  }
+
+  #unpark(peer: RemotePeer): void {
+    this.#parked.delete(peer.id)
+    this.#peers.set(peer.id, peer)
+    this.#events.emit('joined', peer)
+    for (const channel of peer.openChannels) this.#events.emit('open', peer, channel)
+  }
+
+  #remove(peer: RemotePeer, reason: LeaveReason): void {
+    peer.close()
+    this.#parked.delete(peer.id)
+    if (this.#peers.delete(peer.id)) this.#events.emit('left', peer, reason)
+  }
+
+  #removeAll(reason: LeaveReason): void {
+    for (const peer of [...this.#peers.values(), ...this.#parked.values()]) this.#remove(peer, reason)
+  }
+
+  #woke(): void {
+    this.#signaling.wake()
+    for (const peer of this.#peers.values()) peer.probe()
+  }
+
+  #hidden(): void {
+    this.#signaling.hide()
+    // Browsers drop connections without a word when a page ends; closed ones are known to be so at the other end.
+    for (const peer of this.#peers.values()) peer.close()
+  }
+
+  #restored(): void {
+    this.#removeAll('lost')
+    this.#signaling.restore()
+  }
+
+  #fault(cause: unknown): void {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    this.#events.emit('error', new SignalError('negotiation', message))
+  }
+}
+
+/** The entry with what a `changed` frame says; an empty name or a null meta takes it away. */
+function changedEntry(entry: RosterEntry, { presence, name, meta }: Partial<RosterEntry>): RosterEntry {
+  const { name: nameBefore, meta: metaBefore, ...rest } = entry
+  const newName = name ?? nameBefore
+  const newMeta = meta === undefined ? metaBefore : meta
+  return {
+    ...rest,
+    ...(presence !== undefined && { presence }),
+    ...(newName !== undefined && newName !== '' && { name: newName }),
+    ...(newMeta !== undefined && newMeta !== null && { meta: newMeta }),
+  }
+}

@@ -1,0 +1,76 @@
+import type { Json } from './json.ts'
+
+/**
+ * How one data channel behaves; both sides must say the same.
+ *
+ * @example
+ * const carets: ChannelOptions = { ordered: false, maxRetransmits: 0, latestOnly: true }
+ */
+export interface ChannelOptions {
+  /** Whether messages arrive in the order sent; true unless set. */
+  ordered?: boolean
+  /** How often a lost packet is sent again; until it arrives unless set. */
+  maxRetransmits?: number
+  /** Keep only the newest message while the channel cannot send: for carets and the like. */
+  latestOnly?: boolean
+}
+
+/**
+ * What {@link join} takes.
+ *
+ * @example
+ * const options: JoinOptions = { server: 'https://parley.example', room: 'garden', channels: { chat: {} } }
+ */
+export interface JoinOptions {
+  /** Where the service is, for example `location.origin`; any path prefix works. */
+  server: string | URL
+  /** 1–128 of the characters A–Z a–z 0–9 - . _ ~ */
+  room: string
+  /** Shown to the others; at most 64 bytes. */
+  name?: string
+  /** Shown to the others; at most 1,024 bytes of JSON. */
+  meta?: Json
+  /** The app's token, asked for anew for every join. */
+  token?: () => string | Promise<string>
+  /** `relay` lets nothing but relayed paths be used. */
+  iceTransportPolicy?: RTCIceTransportPolicy
+  /** The channels by name, the same on both sides. */
+  channels: Record<string, ChannelOptions>
+  /** The most bytes one received message may have; 64 MiB unless set. */
+  maxMessage?: number
+  /** Keeps the peer id over a reload; `sessionStorage` where there is one, null for none. */
+  storage?: Storage | null
+  /** Leaves when aborted. */
+  signal?: AbortSignal
+  /** What the room reaches the world through, for tests and other run-times. */
+  environment?: Partial<Environment>
+}
+
+/**
+ * Time, randomness and the network; each part defaults to the browser's own.
+ *
+ * @example
+ * join({ ...options, environment: { WebSocket: ws.WebSocket, RTCPeerConnection: undefined } }) // signaling only, in node
+ */
+export interface Environment {
+  fetch: typeof fetch
+  WebSocket: typeof WebSocket
+  /** Absent where there is no WebRTC: the room then does signaling only. */
+  RTCPeerConnection: typeof RTCPeerConnection | undefined
+  clock: Clock
+  /** Fills the array with random bytes. */
+  random: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>
+}
+
+/**
+ * Tells the time and calls back later.
+ *
+ * @example
+ * const cancel = clock.after(1000, () => show('a second has passed'))
+ */
+export interface Clock {
+  /** Milliseconds since 1970, which go on evenly. */
+  now(): number
+  /** Calls `call` after `delay` milliseconds; returns what cancels it. */
+  after(delay: number, call: () => void): () => void
+}

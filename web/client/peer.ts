@@ -1,0 +1,53 @@
+import type { Json } from './json.ts'
+
+/**
+ * What the server knows of a peer: it has a link, it has none just now, or its page said good-bye and may be back.
+ *
+ * @example
+ * row.classList.toggle('dim', peer.presence !== 'here')
+ */
+export type Presence = 'here' | 'away' | 'leaving'
+/**
+ * How the connection to a peer is doing. `reconnecting` may last: it ends when the peer is back or has left the room.
+ *
+ * @example
+ * if (peer.state === 'reconnecting') hideCaret(peer)
+ */
+export type PeerState = 'connecting' | 'connected' | 'reconnecting' | 'closed'
+
+/**
+ * The way packets take to a peer.
+ *
+ * @example
+ * const words = peer.path?.kind === 'relay' ? `over a relay by ${peer.path.protocol}` : 'directly'
+ */
+export interface Path {
+  readonly kind: 'direct' | 'relay'
+  /** `udp`, or for a relay how it is reached: `udp`, `tcp` or `tls`. */
+  readonly protocol?: string
+  /** Round trip in milliseconds, measured on the library's own channel. */
+  readonly rtt: number | null
+}
+
+/**
+ * Somebody else in the room: one page or process of theirs. A page that takes another's place is another Peer.
+ *
+ * @example
+ * if (!peer.send('file', bytes)) waitAndTryAgain()
+ */
+export interface Peer {
+  readonly id: string
+  readonly name?: string | undefined
+  readonly meta?: Json | undefined
+  readonly presence: Presence
+  readonly state: PeerState
+  /** Null until known, and while there is none. */
+  readonly path: Path | null
+  /** Bytes accepted by {@link send} and not yet on their way. */
+  readonly buffered: number
+  /**
+   * Sends one message of any size up to the other side's `maxMessage`. False when the channel is not open, or more than
+   * 16 MiB would be waiting; then nothing was sent. The bytes may be changed afterwards.
+   */
+  send(channel: string, data: Uint8Array): boolean
+}

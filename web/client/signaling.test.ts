@@ -1,0 +1,357 @@
+// Signaling against the real server.
+import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
+import { after, afterEach, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RosterEntry } from './frames.ts'
+import type { Json } from './json.ts'
+import type { LinkState } from './room.ts'
+import type { JoinReply } from './session.ts'
+import { Signaling, type Who } from './signaling.ts'
+import { Network } from './testing/network.ts'
+import { Server } from './testing/server.ts'
+import { until } from './testing/waiting.ts'
+import { WebSocket } from 'ws'
+
+let server: Server
+let members: Member[] = []
+let rooms = 0
+let room = ''
+
+before(async () => {
+  server = await Server.build()
+})
+after(() => server.dispose())
+afterEach(() => {
+  for (const member of members) member.signaling.leave()
+  members = []
+})
+
+function newRoom(): void {
+  room = `room-${++rooms}`
+}
+
+/** Somebody in the room, and all that happened to them. */
+class Member {
+  readonly network = new Network()
+  readonly signaling: Signaling
+  readonly replies: JoinReply[] = []
+  readonly links: LinkState[] = []
+  readonly received: { from: string; data: Json }[] = []
+  readonly log: string[] = []
+  readonly roster = new Map<string, RosterEntry>()
+
+  constructor({ who = {}, storage = null, url = server.url, inRoom = room }: { who?: Who; storage?: Storage | null; url?: string; inRoom?: string } = {}) {
+    members.push(this)
+    this.signaling = new Signaling({ server: url, room: inRoom }, who, storage, this.network.environment)
+    const { events } = this.signaling
+    events.on('link', (state) => this.links.push(state))
+    events.on('session', (reply) => this.replies.push(reply))
+    events.on('refused', (frame) => this.log.push(`refused ${frame.code}`))
+    events.on('roster', (entries) => {
+      this.roster.clear()
+      for (const entry of entries) this.roster.set(entry.peer, entry)
+    })
+    events.on('frame', (frame) => {
+      switch (frame.kind) {
+        case 'signal':
+          this.received.push({ from: frame.from, data: frame.data })
+          break
+        case 'joined':
+          this.roster.set(frame.peer, frame)
+          break
+        case 'changed':
+          this.log.push(`changed ${frame.peer} ${JSON.stringify({ presence: frame.presence, name: frame.name, meta: frame.meta })}`)
+          break
+        case 'left':
+          this.log.push(`left ${frame.peer} ${frame.reason}`)
+          if (this.roster.get(frame.peer)?.epoch === frame.epoch) this.roster.delete(frame.peer)
+      }
+    })
+  }
+
+  /** Starts, and waits for the link. */
+  async join(): Promise<this> {
+    this.signaling.start()
+    await until('the link', () => this.signaling.state.name === 'open')
+    return this
+  }
+
+  get id(): string {
+    return this.replies.at(-1)!.peer
+  }
+
+  knows(other: Member): boolean {
+    return this.roster.get(other.id)?.epoch === other.replies.at(-1)!.epoch
+  }
+
+  send(to: Member, data: Json): void {
+    assert.ok(this.signaling.send({ kind: 'signal', to: to.id, epoch: this.roster.get(to.id)!.epoch, data }))
+  }
+
+  get data(): Json[] {
+    return this.received.map(({ data }) => data)
+  }
+}
+
+async function pair(): Promise<[Member, Member]> {
+  newRoom()
+  const [a, b] = [await new Member().join(), await new Member().join()]
+  await until('each knows the other', () => a.knows(b) && b.knows(a))
+  return [a, b]
+}
+
+/** A storage that lives as long as the test. */
+function storage(): Storage {
+  const items = new Map<string, string>()
+  return {
+    getItem: (key: string) => items.get(key) ?? null,
+    setItem: (key: string, value: string) => void items.set(key, value),
+    removeItem: (key: string) => void items.delete(key),
+    get length() {
+      return items.size
+    },
+  } as Storage
+}
+
+test('two who join know each other, and signals go both ways in order', async () => {
+  const [a, b] = await pair()
+  for (let i = 0; i < 200; i++) {
+    a.send(b, { i })
+    b.send(a, [i])
+  }
+  await until('all signals', () => a.received.length === 200 && b.received.length === 200)
+  assert.deepEqual(b.data, Array.from({ length: 200 }, (_, i) => ({ i })))
+  assert.deepEqual(a.data, Array.from({ length: 200 }, (_, i) => [i]))
+  assert.ok(b.received.every(({ from }) => from === a.id))
+})
+
+test('who one is, is seen by those who were there and by those who come later', async () => {
+  newRoom()
+  const a = await new Member({ who: { name: 'Ada', meta: { colour: 'red' } } }).join()
+  const b = await new Member().join()
+  assert.equal(b.roster.get(a.id)?.name, 'Ada')
+  assert.deepEqual(b.roster.get(a.id)?.meta, { colour: 'red' })
+  assert.ok(a.signaling.change({ name: 'Ada L.' }))
+  await until('the change', () => b.log.length > 0)
+  assert.deepEqual(b.log, [`changed ${a.id} {"name":"Ada L."}`])
+  const c = await new Member().join()
+  assert.equal(c.roster.get(a.id)?.name, 'Ada L.')
+  assert.deepEqual(c.roster.get(a.id)?.meta, { colour: 'red' })
+})
+
+test('a change made before there is a session, or while the join is on its way, is not lost', async () => {
+  newRoom()
+  const b = await new Member().join()
+  const a = new Member({ who: { name: 'one' } })
+  a.signaling.start()
+  await until('the join is under way', () => a.network.joins.length === 1)
+  a.signaling.change({ name: 'two' })
+  await until('the last name', () => b.log.some((line) => line.includes('"two"')) || [...b.roster.values()].some(({ name }) => name === 'two'))
+})
+
+test('a join whose reply is lost is repeated, and makes one session', async () => {
+  newRoom()
+  const b = await new Member().join()
+  const a = new Member()
+  a.network.repliesToLose = 2
+  await a.join()
+  assert.equal(a.network.joins.length, 3)
+  assert.deepEqual(a.network.joins[1], a.network.joins[0])
+  assert.deepEqual(a.network.joins[2], a.network.joins[0])
+  await until('a is known', () => b.knows(a))
+  assert.equal(b.roster.size, 1)
+})
+
+/** Breaks the link of somebody who has one, and spares them the wait before the next. */
+async function cut(member: Member): Promise<void> {
+  await until('a link to cut', () => member.signaling.state.name === 'open')
+  const before = member.links.length
+  member.network.cut()
+  await until('the end of the link', () => member.links.length > before)
+  member.signaling.wake()
+}
+
+test('links that break again and again lose, double and reorder nothing', async () => {
+  const [a, b] = await pair()
+  const count = 600
+  for (let i = 0; i < count; i++) {
+    a.send(b, i)
+    b.send(a, i)
+    if (i % 40 === 13) await cut(a)
+    if (i % 60 === 31) await cut(b)
+    if (i % 5 === 0) await sleep(randomInt(6))
+  }
+  await until('all signals', () => a.received.length >= count && b.received.length >= count, 30_000)
+  const expected = Array.from({ length: count }, (_, i) => i)
+  assert.deepEqual(a.data, expected)
+  assert.deepEqual(b.data, expected)
+  assert.equal(a.replies.length + b.replies.length, 2, 'nobody had to join again')
+  assert.equal(a.links.filter(({ name }) => name === 'open').length, 16, 'as many links as were cut, and one')
+})
+
+test('a server that was killed and started again is joined again, under the same ids', async () => {
+  const [a, b] = await pair()
+  const ids = [a.id, b.id]
+  await server.stop('SIGKILL')
+  await until('both wait', () => a.signaling.state.name !== 'open' && b.signaling.state.name !== 'open')
+  await sleep(500)
+  await server.start()
+  await until('both are back', () => a.replies.length === 2 && b.replies.length === 2 && a.knows(b) && b.knows(a), 30_000)
+  assert.deepEqual([a.id, b.id], ids)
+  assert.equal(a.network.joins.at(-1)!.instance, a.network.joins[0]!.instance)
+  assert.notEqual(a.network.joins.at(-1)!.attempt, a.network.joins[0]!.attempt)
+  await until('both have links', () => a.signaling.state.name === 'open' && b.signaling.state.name === 'open')
+  a.send(b, 'again')
+  b.send(a, 'again')
+  await until('signals', () => a.received.length === 1 && b.received.length === 1)
+})
+
+test('a server that shuts down and returns is joined again', async () => {
+  const [a, b] = await pair()
+  await server.stop('SIGTERM')
+  await server.start()
+  await until('both are back', () => a.replies.length === 2 && b.replies.length === 2 && a.knows(b) && b.knows(a), 30_000)
+})
+
+test('a server that is not there yet is waited for', async () => {
+  newRoom()
+  await server.stop('SIGKILL')
+  const a = new Member()
+  a.signaling.start()
+  await until('a second attempt', () => a.links.some((state) => state.name === 'connecting' && state.attempt === 2))
+  const waiting = a.links.find((state) => state.name === 'waiting')
+  assert.equal(waiting?.error.code, 'network')
+  await server.start()
+  await until('the link', () => a.signaling.state.name === 'open', 20_000)
+  assert.equal(new Set(a.network.joins.map(({ attempt }) => attempt)).size, 1)
+})
+
+test('a wait ends at once when the network is said to be back', async () => {
+  const [a] = await pair()
+  await server.stop('SIGKILL')
+  await until('a long wait', () => {
+    const { state } = a.signaling
+    return state.name === 'waiting' && state.retryAt - performance.timeOrigin - performance.now() > 1500
+  })
+  await server.start()
+  const began = performance.now()
+  a.signaling.wake()
+  await until('the link', () => a.signaling.state.name === 'open')
+  assert.ok(performance.now() - began < 1000)
+})
+
+test('somebody else with the wanted id, and no proof of having been it: another id', async () => {
+  newRoom()
+  const a = await new Member().join()
+  const kept = storage()
+  kept.setItem(`parley ${server.url}/ ${room}`, JSON.stringify({ peer: a.id, resume: 'unknown' }))
+  const b = await new Member({ storage: kept }).join()
+  assert.notEqual(b.id, a.id)
+  assert.equal(a.signaling.state.name, 'open')
+})
+
+test('the page that follows in the same tab takes the id over, a copy of the tab does not', async () => {
+  newRoom()
+  const witness = await new Member().join()
+  const kept = storage()
+  const first = await new Member({ storage: kept }).join()
+  const { peer, secret } = first.replies[0]!
+  kept.setItem(`parley ${server.url}/ ${room}`, JSON.stringify({ peer, resume: secret }))
+
+  const second = await new Member({ storage: kept }).join()
+  assert.equal(kept.length, 0, 'what was kept is used up')
+  assert.equal(second.id, first.id)
+  await until('the first one is told', () => first.signaling.state.name === 'closed')
+  assert.equal(first.signaling.state.name === 'closed' && first.signaling.state.error?.code, 'resumed')
+  await until('the witness knows the second', () => witness.knows(second))
+
+  const copy = await new Member({ storage: kept }).join()
+  assert.notEqual(copy.id, first.id)
+  assert.equal(second.signaling.state.name, 'open')
+})
+
+test('a secret that was used up by another resume means joining as somebody new', async () => {
+  newRoom()
+  const first = await new Member().join()
+  const { peer, secret } = first.replies[0]!
+  const keep = () => {
+    const kept = storage()
+    kept.setItem(`parley ${server.url}/ ${room}`, JSON.stringify({ peer, resume: secret }))
+    return kept
+  }
+  const second = await new Member({ storage: keep() }).join()
+  const third = await new Member({ storage: keep() }).join()
+  assert.equal(second.id, peer)
+  assert.notEqual(third.id, peer)
+  assert.deepEqual(third.network.joins.map(({ peer, resume }) => [peer, resume]), [[peer, secret], [undefined, undefined]])
+})
+
+test('another link of the same session takes over, and is left alone', async () => {
+  const [a] = await pair()
+  const { session, secret } = a.replies[0]!
+  const url = `${server.url.replace('http', 'ws')}/v1/rooms/${room}/sessions/${session}/ws`
+  const rival = new WebSocket(url, ['parley.v1', `parley.secret.${secret}`])
+  await until('the room is closed', () => a.signaling.state.name === 'closed')
+  assert.equal(a.signaling.state.name === 'closed' && a.signaling.state.error?.code, 'superseded')
+  await sleep(500)
+  assert.equal(rival.readyState, 1)
+  rival.close()
+})
+
+test('one who leaves is gone at once for the others', async () => {
+  const [a, b] = await pair()
+  const { id } = a
+  a.signaling.leave()
+  await until('b is told', () => b.log.length > 0)
+  assert.deepEqual(b.log, [`left ${id} leave`])
+  assert.equal(a.signaling.state.name, 'closed')
+})
+
+test('one who leaves without a link is gone at once, too', async () => {
+  const [a, b] = await pair()
+  const { id } = a
+  a.network.cut()
+  await until('the link is down', () => a.signaling.state.name !== 'open')
+  a.signaling.leave()
+  await until('b is told', () => b.log.includes(`left ${id} leave`), 2000)
+})
+
+test('what no repetition helps is said, and not repeated', async () => {
+  newRoom()
+  const a = new Member({ inRoom: 'a'.repeat(129) })
+  a.signaling.start()
+  await until('the room is closed', () => a.signaling.state.name === 'closed')
+  assert.equal(a.signaling.state.name === 'closed' && a.signaling.state.error?.code, 'bad_room')
+  await sleep(1000)
+  assert.equal(a.network.joins.length, 1)
+})
+
+test('a name that the server does not take is refused with its code, and costs nothing else', async () => {
+  const [a, b] = await pair()
+  a.signaling.change({ name: 'n'.repeat(65) })
+  a.send(b, 'still here')
+  await until('the refusal', () => a.log.length > 0)
+  assert.deepEqual(a.log, ['refused bad_field'])
+  await until('the signal', () => b.received.length === 1)
+  b.send(a, 'welcome')
+  await until('the answer', () => a.received.length === 1)
+  assert.equal(a.links.filter(({ name }) => name === 'open').length, 1, 'the link was never lost')
+})
+
+test('a signal for an earlier stay of its recipient is refused', async () => {
+  const [a, b] = await pair()
+  a.signaling.send({ kind: 'signal', to: b.id, epoch: 1, data: 'late' })
+  await until('the refusal', () => a.log.length > 0)
+  assert.deepEqual(a.log, ['refused stale_epoch'])
+  assert.deepEqual(b.received, [])
+})
+
+test('a page restored from the browser cache joins as another page of the same peer', async () => {
+  const [a, b] = await pair()
+  const { id } = a
+  a.signaling.restore()
+  await until('b knows the new stay', () => a.replies.length === 2 && b.knows(a))
+  assert.equal(a.id, id)
+  assert.notEqual(a.network.joins[1]!.instance, a.network.joins[0]!.instance)
+})

@@ -1,0 +1,286 @@
+import { Attachment, type Notice } from './attachment.ts'
+import { backoff, signalingBackoff } from './backoff.ts'
+import { Emitter } from './emitter.ts'
+import { Endpoints, type JoinBody } from './endpoints.ts'
+import { SignalError } from './errors.ts'
+import type { NumberedFrame, Refusal, RosterEntry, UplinkFrame } from './frames.ts'
+import type { Json } from './json.ts'
+import { leaveKeepsake, takeKeepsake, type Keepsake } from './keepsake.ts'
+import { openWebSocket } from './link-websocket.ts'
+import type { Environment, JoinOptions } from './options.ts'
+import { randomNumber, randomText } from './random.ts'
+import { afterEndedLink, afterRefusedJoin, type Remedy } from './remedy.ts'
+import type { LinkState } from './room.ts'
+import { Session, type JoinReply } from './session.ts'
+
+/** A link that lived so long, in milliseconds, was a good one: what follows it begins with short waits again. */
+const goodLink = 10_000
+
+/** What signaling tells. */
+export interface SignalingEvents {
+  link: [state: LinkState]
+  /** A join succeeded: this side is there under a new epoch. */
+  session: [reply: JoinReply]
+  /** Everybody else in the room. */
+  roster: [entries: readonly RosterEntry[]]
+  frame: [frame: Exclude<NumberedFrame, { kind: 'unknown' | 'refused' }>]
+  refused: [refusal: Refusal]
+  ice: [servers: RTCIceServer[]]
+}
+
+/** Who this side is to the others. */
+export interface Who {
+  readonly name?: string
+  readonly meta?: Json
+}
+
+/**
+ * Keeps this side in the room: joins, holds a link, opens another when it breaks, joins again when the server no longer
+ * knows the session. It gives up only on what no repetition helps.
+ */
+export class Signaling {
+  readonly events = new Emitter<SignalingEvents>()
+  state: LinkState = { name: 'connecting', attempt: 1 }
+
+  readonly #env: Environment
+  readonly #endpoints: Endpoints
+  readonly #token: JoinOptions['token']
+  readonly #storage: Storage | null
+  readonly #storageKey: string
+  #who: Who
+  #instance: string
+  #wanted: Partial<Keepsake>
+  #joining: { body: JoinBody; who: Who } | null = null // kept until it is answered, so that it can be repeated
+  #session: Session | null = null
+  #forgottenAt = -Infinity // when a session was last found to be over
+  #attachment: Attachment | null = null
+  #failures = 0
+  #cancelWait: (() => void) | null = null
+  #cancelIce: (() => void) | null = null
+  #turn = 0 // rises whenever what is under way no longer counts
+
+  constructor(options: Pick<JoinOptions, 'server' | 'room' | 'token'>, who: Who, storage: Storage | null, env: Environment) {
+    this.#env = env
+    this.#endpoints = new Endpoints(options.server, options.room, env)
+    this.#token = options.token
+    this.#who = who
+    this.#instance = randomText(env.random, 12)
+    this.#storage = storage
+    this.#storageKey = `parley ${new URL(options.server, globalThis.location?.href).href} ${options.room}`
+    this.#wanted = takeKeepsake(storage, this.#storageKey) ?? {}
+  }
+
+  start(): void {
+    this.#step()
+  }
+
+  /** Sends a frame, now or when there is a link. False when there is no session, or it is too large. */
+  send(frame: UplinkFrame): boolean {
+    if (this.#attachment !== null) return this.#attachment.send(frame)
+    return this.#session !== null && this.#session.number(frame) !== null
+  }
+
+  /** Changes what the others see. False when the server would not take it. */
+  change(who: Who): boolean {
+    this.#who = { ...this.#who, ...who }
+    return this.#session === null || this.send({ kind: 'change', ...who })
+  }
+
+  /** Something suggests that links and waits are out of date. */
+  wake(): void {
+    this.#attachment?.probe()
+    if (this.state.name === 'waiting') this.#step()
+  }
+
+  /** Says good-bye while the page goes away, and keeps what a reload needs. */
+  hide(): void {
+    if (this.#session === null) return
+    const { peer, secret } = this.#session.reply
+    leaveKeepsake(this.#storage, this.#storageKey, { peer, resume: secret })
+    this.#endpoints.leaveSoftly(this.#session.reply)
+  }
+
+  /** Joins again as a new instance after the page was out of use; its connections must be gone already. */
+  restore(): void {
+    if (this.state.name === 'closed') return
+    takeKeepsake(this.#storage, this.#storageKey) // was for another page
+    this.#wantBack()
+    this.#instance = randomText(this.#env.random, 12)
+    this.#failures = 0
+    this.#forget()
+    this.#step()
+  }
+
+  /** Leaves the room for good. */
+  leave(): void {
+    if (this.state.name === 'closed') return
+    if (this.state.name === 'open') this.send({ kind: 'leave' })
+    else if (this.#session !== null) this.#endpoints.leave(this.#session.reply)
+    this.#stop()
+  }
+
+  #stop(error?: SignalError): void {
+    this.#forget()
+    this.#set({ name: 'closed', ...(error && { error }) })
+  }
+
+  /** Drops the session and all that is under way. */
+  #forget(): void {
+    this.#turn++
+    this.#attachment?.close()
+    this.#attachment = this.#session = this.#joining = null
+    this.#cancelWait?.()
+    this.#cancelIce?.()
+    this.#cancelWait = this.#cancelIce = null
+  }
+
+  #set(state: LinkState): void {
+    this.state = state
+    this.events.emit('link', state)
+  }
+
+  #step(): void {
+    this.#cancelWait?.()
+    this.#cancelWait = null
+    this.#attachment?.close()
+    this.#attachment = null
+    this.#set({ name: 'connecting', attempt: this.#failures + 1 })
+    if (this.state.name === 'closed') return // a listener left
+    if (this.#session === null) void this.#join()
+    else this.#attach(this.#session)
+  }
+
+  async #join(): Promise<void> {
+    const turn = ++this.#turn
+    const join = (this.#joining ??= {
+      who: this.#who,
+      body: { attempt: randomText(this.#env.random, 16), instance: this.#instance, ...this.#who, ...this.#wanted },
+    })
+    try {
+      const token = await this.#token?.()
+      const reply = await this.#endpoints.join(join.body, token)
+      if (turn !== this.#turn) return this.#endpoints.leave(reply)
+      this.#joined(reply, join.who)
+    } catch (cause) {
+      if (turn !== this.#turn) return
+      const error = SignalError.of(cause)
+      this.#recover(afterRefusedJoin(error, join.body.peer !== undefined), error)
+    }
+  }
+
+  #joined(reply: JoinReply, who: Who): void {
+    this.#joining = null
+    this.#session = new Session(reply)
+    this.#wanted = { peer: reply.peer }
+    if (who !== this.#who) this.send({ kind: 'change', ...this.#who })
+    this.#renewIce(reply.ttl)
+    const turn = this.#turn
+    this.events.emit('session', reply)
+    this.events.emit('ice', reply.iceServers)
+    this.events.emit('roster', reply.peers)
+    if (turn === this.#turn) this.#step()
+  }
+
+  #attach(session: Session): void {
+    const { clock, WebSocket } = this.#env
+    const { reply } = session
+    let openedAt: number | null = null
+    const ended = (error: SignalError) => {
+      this.#attachment = null
+      if (openedAt !== null && clock.now() - openedAt >= goodLink) this.#failures = 0
+      this.#recover(afterEndedLink(error), error)
+    }
+    try {
+      this.#attachment = new Attachment(
+        session,
+        clock,
+        (events) => openWebSocket(WebSocket, this.#endpoints.socket(reply, session.last), reply.secret, events),
+        {
+          hello: ({ peers }) => {
+            openedAt = clock.now()
+            this.#set({ name: 'open', via: 'websocket' })
+            this.events.emit('roster', peers)
+          },
+          frame: (frame) => this.#frame(frame, session),
+          notice: (frame) => this.#notice(frame),
+          ended,
+        },
+      )
+    } catch (cause) {
+      ended(SignalError.of(cause)) // a browser may refuse even to try
+    }
+  }
+
+  #frame(frame: NumberedFrame, session: Session): void {
+    if (frame.kind === 'unknown') return
+    if (frame.kind === 'refused') return this.events.emit('refused', frame)
+    // What the roster has already is not applied again; but only the frame says why somebody left.
+    const had = frame.n <= session.rosterAt && (frame.kind === 'joined' || frame.kind === 'changed')
+    if (!had) this.events.emit('frame', frame)
+  }
+
+  #notice(frame: Notice): void {
+    switch (frame.kind) {
+      case 'refused':
+        return this.events.emit('refused', frame)
+      case 'ice':
+        this.#renewIce(frame.ttl)
+        return this.events.emit('ice', frame.iceServers)
+      case 'drain':
+        // The link goes on until another one replaces it, within half of the time that is left.
+        this.#cancelWait?.()
+        this.#cancelWait = this.#env.clock.after(randomNumber(this.#env.random) * frame.in * 500, () => this.#step())
+    }
+  }
+
+  #recover(remedy: Remedy, error: SignalError): void {
+    if (remedy === 'stop') return this.#stop(error)
+    this.#failures++
+    let delay = backoff(this.#failures, randomNumber(this.#env.random), signalingBackoff, error.retryAfter)
+    if (remedy === 'rejoin' && this.#session !== null) {
+      this.#wantBack()
+      // A server that forgot a session is there again, and most likely was restarted: nothing is gained by waiting.
+      const now = this.#env.clock.now()
+      if (now - this.#forgottenAt >= goodLink && error.retryAfter === undefined) delay = 0
+      this.#forgottenAt = now
+    } else if (remedy === 'start over') {
+      this.#wanted = {}
+      delay = 0
+    }
+    if (remedy !== 'again') this.#forget()
+    this.#wait(delay, error)
+  }
+
+  /** Wants the id of the session at hand again, with the proof of having been it. */
+  #wantBack(): void {
+    if (this.#session === null) return
+    const { peer, secret } = this.#session.reply
+    this.#wanted = { peer, resume: secret }
+  }
+
+  #wait(delay: number, error: SignalError): void {
+    const { clock } = this.#env
+    this.#cancelWait?.()
+    this.#cancelWait = clock.after(delay, () => this.#step())
+    this.#set({ name: 'waiting', attempt: this.#failures, retryAt: clock.now() + delay, error })
+  }
+
+  /** Gets fresh ICE servers at 80 % of the life of those at hand, given in seconds. */
+  #renewIce(ttl: number): void {
+    this.#cancelIce?.()
+    this.#cancelIce = null
+    const session = this.#session
+    if (session === null || ttl <= 0) return
+    const renew = async () => {
+      try {
+        const { iceServers, ttl } = await this.#endpoints.ice(session.reply)
+        if (session !== this.#session) return
+        this.#renewIce(ttl)
+        this.events.emit('ice', iceServers)
+      } catch {
+        if (session === this.#session) this.#renewIce(Math.max(ttl / 8, 5))
+      }
+    }
+    this.#cancelIce = this.#env.clock.after(Math.min(ttl * 800, 2 ** 31 - 1), () => void renew())
+  }
+}
