@@ -1,0 +1,106 @@
+// The list of people, and the row of faces that stands for it where there is no room.
+import { byId, element, setText } from './element.ts'
+import { icon } from './icons.ts'
+import { initials, type Identity } from './identity.ts'
+import type { Colour } from './palette.ts'
+import type { Person } from './person.ts'
+
+const facesShown = 4
+
+interface Row {
+  readonly item: HTMLLIElement
+  readonly face: HTMLElement
+  readonly name: HTMLElement
+  readonly way: HTMLElement
+  readonly words: HTMLElement
+  readonly warning: HTMLElement
+}
+
+export class People {
+  readonly #list = byId('people', HTMLUListElement)
+  readonly #lonely = byId('lonely', HTMLElement)
+  readonly #faces = byId('faces', HTMLElement)
+  readonly #summary = byId('people-summary', HTMLElement)
+  readonly #rows = new Map<string, Row>()
+  #facesKey = ''
+
+  /** Shows these people, and nobody else beside oneself. */
+  show(self: Identity, people: readonly Person[]): void {
+    const present = new Set(people.map((person) => person.id))
+    for (const [id, row] of this.#rows) {
+      if (present.has(id)) continue
+      row.item.remove()
+      this.#rows.delete(id)
+    }
+    for (const person of people) this.#showOne(person)
+    this.#lonely.hidden = people.length > 0
+    this.#showFaces(self, people)
+  }
+
+  #showOne(person: Person): void {
+    let row = this.#rows.get(person.id)
+    if (row === undefined) {
+      row = makeRow()
+      this.#rows.set(person.id, row)
+      this.#list.append(row.item)
+    }
+    const { item, face, name, way, words, warning } = row
+    item.dataset['peer'] = person.id
+    item.dataset['state'] = person.state
+    item.dataset['path'] = person.path ?? ''
+    item.title = person.detail
+    paintFace(face, person.name, person.colour)
+    setText(name, person.name)
+    setText(words, person.way)
+    if (way.dataset['icon'] !== (person.path ?? '')) {
+      way.dataset['icon'] = person.path ?? ''
+      way.replaceChildren(...(person.path === null ? [words] : [icon(person.path), words]))
+    }
+    setText(warning, person.warning)
+    warning.hidden = person.warning === ''
+  }
+
+  #showFaces(self: Identity, people: readonly Person[]): void {
+    setText(this.#summary, summarise(people))
+    const everybody = [self, ...people]
+    const key = everybody.map(({ name, colour }) => `${name}/${colour}`).join('\n')
+    if (this.#facesKey === key) return
+    this.#facesKey = key
+    const faces = everybody.slice(0, facesShown).map(({ name, colour }) => {
+      const face = element('span', {})
+      paintFace(face, name, colour)
+      return face
+    })
+    if (everybody.length > facesShown) faces.push(element('span', { class: 'face more' }, `+${everybody.length - facesShown}`))
+    this.#faces.replaceChildren(...faces)
+  }
+}
+
+/** The people in a few words, for where there is no room for more. */
+export function summarise(people: readonly Person[]): string {
+  if (people.length === 0) return 'Only you'
+  const count = `${people.length + 1} people`
+  const connected = people.filter((person) => person.state === 'connected')
+  if (connected.length < people.length) return `${count}, ${people.length - connected.length} connecting`
+  if (connected.some((person) => person.path === null)) return count
+  const relayed = connected.filter((person) => person.path === 'relay').length
+  if (relayed === 0) return `${count}, direct`
+  return relayed === connected.length ? `${count}, by relay` : `${count}, ${relayed} by relay`
+}
+
+/** Makes an element show somebody's initials on their colour. */
+export function paintFace(face: HTMLElement, name: string, colour: Colour): void {
+  face.className = `face of-${colour}`
+  face.setAttribute('aria-hidden', 'true')
+  setText(face, initials(name))
+}
+
+function makeRow(): Row {
+  const face = element('span')
+  const name = element('span', { class: 'name' })
+  const words = element('span')
+  const way = element('span', { class: 'way' }, words)
+  const warning = element('span', { class: 'warning', hidden: '' })
+  const item = element('li', { class: 'person' }, face, element('span', { class: 'who' }, name, way, warning))
+  return { item, face, name, way, words, warning }
+}

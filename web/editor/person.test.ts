@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Peer } from '../client/index.ts'
+import { summarise } from './people.ts'
+import { personOf, type Knowledge } from './person.ts'
+
+const peer: Peer = { id: 'p1', presence: 'here', state: 'connected', path: null, buffered: 0, send: () => true }
+const knowledge: Knowledge = { identity: null, synced: true, dropped: 0 }
+
+for (const [given, way] of [
+  [{ state: 'connecting' }, 'connecting…'],
+  [{ state: 'reconnecting', path: { kind: 'direct', rtt: 4 } }, 'reconnecting…'],
+  [{ state: 'closed' }, 'not connected'],
+  [{}, 'connected'],
+  [{ path: { kind: 'direct', rtt: null } }, 'direct'],
+  [{ path: { kind: 'direct', rtt: 0.4 } }, 'direct · < 1 ms'],
+  [{ path: { kind: 'relay', rtt: 12.4 } }, 'relay · 12 ms'],
+] as [Partial<Peer>, string][]) {
+  test(`a peer is shown as ${way}`, () => {
+    assert.equal(personOf({ ...peer, ...given }, knowledge).way, way)
+  })
+}
+
+test('a peer whose text is still on its way is shown so', () => {
+  assert.equal(personOf({ ...peer, path: { kind: 'direct', rtt: 3 } }, { ...knowledge, synced: false }).way, 'direct · 3 ms · fetching the text…')
+})
+
+test('a path counts only while it carries something', () => {
+  const path = { kind: 'relay', rtt: 3 } as const
+  assert.equal(personOf({ ...peer, path }, knowledge).path, 'relay')
+  assert.equal(personOf({ ...peer, path, state: 'reconnecting' }, knowledge).path, null)
+})
+
+test('what a peer says of itself goes before the roster, and the roster before nothing', () => {
+  const listed: Peer = { ...peer, name: 'Ada', meta: { colour: 'plum' } }
+  assert.deepEqual(nameAndColour(personOf(listed, { ...knowledge, identity: { name: 'Countess', colour: 'sky', chosen: true } })), ['Countess', 'sky'])
+  assert.deepEqual(nameAndColour(personOf(listed, knowledge)), ['Ada', 'plum'])
+  assert.equal(personOf(peer, knowledge).name, 'Somebody')
+  assert.equal(personOf({ ...peer, name: 'Bob', meta: { colour: 'url(x)' } }, knowledge).name, 'Bob')
+})
+
+test('unreadable messages are told', () => {
+  assert.equal(personOf(peer, { ...knowledge, dropped: 1 }).warning, '1 unreadable message ignored')
+  assert.equal(personOf(peer, { ...knowledge, dropped: 3 }).warning, '3 unreadable messages ignored')
+  assert.equal(personOf(peer, knowledge).warning, '')
+})
+
+test('a few words sum people up', () => {
+  const direct = personOf({ ...peer, path: { kind: 'direct', rtt: 1 } }, knowledge)
+  const relay = personOf({ ...peer, path: { kind: 'relay', rtt: 1 } }, knowledge)
+  const connecting = personOf({ ...peer, state: 'connecting' }, knowledge)
+  assert.equal(summarise([]), 'Only you')
+  assert.equal(summarise([direct, direct]), '3 people, direct')
+  assert.equal(summarise([relay]), '2 people, by relay')
+  assert.equal(summarise([direct, relay]), '3 people, 1 by relay')
+  assert.equal(summarise([direct, connecting]), '3 people, 1 connecting')
+  assert.equal(summarise([personOf(peer, knowledge)]), '2 people')
+})
+
+function nameAndColour({ name, colour }: { name: string; colour: string }): [string, string] {
+  return [name, colour]
+}

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SignalError, type LinkState } from '../client/index.ts'
+import { describe, type Situation } from './status.ts'
+
+const open: LinkState = { name: 'open', via: 'websocket' }
+const lost = new SignalError('network', 'no answer', 'resume')
+const waiting: LinkState = { name: 'waiting', attempt: 3, retryAt: 9_000, error: lost }
+const direct = { state: 'connected', path: 'direct' } as const
+const relayed = { state: 'connected', path: 'relay' } as const
+const connecting = { state: 'connecting', path: null } as const
+const unmeasured = { state: 'connected', path: null } as const
+
+for (const [situation, text, tone] of [
+  [{ link: { name: 'connecting', attempt: 1 } }, 'Connecting to the signaling server…', 'busy'],
+  [{ link: { name: 'connecting', attempt: 4 } }, 'Reconnecting to the signaling server…', 'busy'],
+  [{ link: waiting }, 'The signaling server cannot be reached', 'warn'],
+  [{ link: waiting, online: false }, 'Offline. Go on writing: the others get it when you are back', 'bad'],
+  [{ link: open }, 'Connected to the signaling server. Nobody else is here yet', 'good'],
+  [{ link: open, people: [connecting] }, 'Connecting to 1 peer…', 'busy'],
+  [{ link: open, people: [direct] }, 'Editing directly with 1 peer', 'good'],
+  [{ link: open, people: [direct, direct] }, 'Editing directly with 2 peers', 'good'],
+  [{ link: open, people: [unmeasured] }, 'Editing with 1 peer', 'good'],
+  [{ link: open, people: [relayed, relayed] }, 'Editing with 2 peers through the relay', 'good'],
+  [{ link: open, people: [direct, relayed, connecting] }, 'Editing with 2 peers, 1 of them through the relay, connecting to 1 more', 'good'],
+  [{ link: waiting, people: [direct, direct] }, 'Signaling is reconnecting – edits still flow to 2 peers', 'warn'],
+  [{ link: waiting, people: [direct], online: false }, 'Signaling is reconnecting – edits still flow to 1 peer', 'warn'],
+  [{ link: { name: 'connecting', attempt: 2 }, people: [direct] }, 'Signaling is reconnecting – edits still flow to 1 peer', 'warn'],
+  [{ link: { name: 'closed', error: new SignalError('room_full', 'the room is full', 'never') } }, 'Not connected: the room is full', 'bad'],
+  [{ link: { name: 'closed' } }, 'You have left this text', 'bad'],
+  [{ link: open, capable: false }, 'This browser has no WebRTC, so nobody else can edit with you here', 'bad'],
+] as [Partial<Situation> & Pick<Situation, 'link'>, string, string][]) {
+  test(`it says: ${text}`, () => {
+    const status = describe({ people: [], online: true, capable: true, ...situation })
+    assert.equal(status.text, text)
+    assert.equal(status.tone, tone)
+    assert.equal(status.retryAt, situation.link.name === 'waiting' ? 9_000 : null)
+  })
+}

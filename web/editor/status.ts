@@ -1,0 +1,88 @@
+// The line that tells how things are: the truth about the room, in one sentence.
+import type { Clock, LinkState } from '../client/index.ts'
+import { byId, setText } from './element.ts'
+import type { Person } from './person.ts'
+
+/** What the sentence is made of. */
+export interface Situation {
+  readonly link: LinkState
+  readonly people: readonly Pick<Person, 'state' | 'path'>[]
+  /** What the browser believes of the network. */
+  readonly online: boolean
+  /** Whether this browser can connect to others at all. */
+  readonly capable: boolean
+}
+
+export interface Status {
+  readonly tone: 'good' | 'busy' | 'warn' | 'bad'
+  readonly text: string
+  /** When something is tried again, on the room's clock; null when nothing is waited for. */
+  readonly retryAt: number | null
+}
+
+export function describe({ link, people, online, capable }: Situation): Status {
+  const connected = people.filter((person) => person.state === 'connected')
+  const rest = people.length - connected.length
+  const retryAt = link.name === 'waiting' ? link.retryAt : null
+
+  if (link.name === 'closed') {
+    const text = link.error === undefined ? 'You have left this text' : `Not connected: ${link.error.message}`
+    return { tone: 'bad', text, retryAt }
+  }
+  if (!capable) return { tone: 'bad', text: 'This browser has no WebRTC, so nobody else can edit with you here', retryAt }
+  if (link.name === 'open') {
+    if (connected.length > 0) {
+      const more = rest === 0 ? '' : `, connecting to ${rest} more`
+      return { tone: 'good', text: editingWith(connected) + more, retryAt }
+    }
+    if (rest > 0) return { tone: 'busy', text: `Connecting to ${count(rest)}…`, retryAt }
+    return { tone: 'good', text: 'Connected to the signaling server. Nobody else is here yet', retryAt }
+  }
+  if (connected.length > 0) {
+    return { tone: 'warn', text: `Signaling is reconnecting – edits still flow to ${count(connected.length)}`, retryAt }
+  }
+  if (!online) return { tone: 'bad', text: 'Offline. Go on writing: the others get it when you are back', retryAt }
+  if (link.name === 'waiting') return { tone: 'warn', text: 'The signaling server cannot be reached', retryAt }
+  return { tone: 'busy', text: link.attempt > 1 ? 'Reconnecting to the signaling server…' : 'Connecting to the signaling server…', retryAt }
+}
+
+function editingWith(connected: Situation['people']): string {
+  const relayed = connected.filter((person) => person.path === 'relay').length
+  const known = connected.every((person) => person.path !== null)
+  const everybody = count(connected.length)
+  if (relayed === 0) return known ? `Editing directly with ${everybody}` : `Editing with ${everybody}`
+  if (relayed === connected.length) return `Editing with ${everybody} through the relay`
+  return `Editing with ${everybody}, ${relayed} of them through the relay`
+}
+
+function count(peers: number): string {
+  return peers === 1 ? '1 peer' : `${peers} peers`
+}
+
+/** Shows the status, and counts down to the next attempt beside it, unheard by screen readers. */
+export class StatusLine {
+  readonly #line = byId('status', HTMLElement)
+  readonly #text = byId('status-text', HTMLElement)
+  readonly #countdown = byId('status-countdown', HTMLElement)
+  readonly #clock: Clock
+  #stopTick: (() => void) | null = null
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  show({ tone, text, retryAt }: Status, link: LinkState['name']): void {
+    this.#line.dataset['tone'] = tone
+    this.#line.dataset['link'] = link
+    setText(this.#text, text)
+    this.#stopTick?.()
+    this.#stopTick = null
+    this.#tick(retryAt)
+  }
+
+  #tick(retryAt: number | null): void {
+    const left = retryAt === null ? 0 : retryAt - this.#clock.now()
+    setText(this.#countdown, left > 0 ? `· next try in ${Math.ceil(left / 1000)} s` : '')
+    if (left > 0) this.#stopTick = this.#clock.after(left % 1000 || 1000, () => this.#tick(retryAt))
+  }
+}

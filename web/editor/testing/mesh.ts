@@ -1,0 +1,195 @@
+// Rooms in memory: members whose channels carry bytes to each other after a delay, and can lose them, clog or break.
+import { Awareness } from 'y-protocols/awareness'
+import * as Y from 'yjs'
+import type { Peer, PeerState, Presence, RoomEvents } from '../../client/index.ts'
+import { awarenessChannel } from '../awareness-channel.ts'
+import { documentChannel } from '../document-channel.ts'
+import { textName } from '../messages.ts'
+import { Provider } from '../provider.ts'
+import { ManualClock, seeded } from './clock.ts'
+
+/** A message on its way. */
+export interface Parcel {
+  readonly from: string
+  readonly to: string
+  readonly channel: string
+  readonly data: Uint8Array
+}
+
+type Listeners = { [K in keyof RoomEvents]: Set<(...args: RoomEvents[K]) => void> }
+
+/** One side's view of another member, as a room would give it. */
+class Remote implements Peer {
+  state: PeerState = 'connecting'
+  presence: Presence = 'here'
+  readonly path = null
+  buffered = 0
+  readonly open = new Set<string>()
+
+  constructor(
+    readonly id: string,
+    readonly owner: Member,
+    readonly mesh: Mesh,
+  ) {}
+
+  send(channel: string, data: Uint8Array): boolean {
+    if (!this.open.has(channel) || this.buffered > this.mesh.cap) return false
+    this.mesh.carry({ from: this.owner.id, to: this.id, channel, data: data.slice() }, this)
+    return true
+  }
+}
+
+/** A page: a document and its provider in a room. */
+export class Member {
+  readonly doc = new Y.Doc()
+  readonly text = this.doc.getText(textName)
+  readonly awareness = new Awareness(this.doc)
+  readonly remotes = new Map<string, Remote>()
+  readonly provider: Provider
+  readonly faults: unknown[] = []
+  readonly #listeners: Listeners = {
+    link: new Set(), joined: new Set(), left: new Set(), changed: new Set(), open: new Set(), message: new Set(), error: new Set(),
+  }
+
+  constructor(
+    readonly id: string,
+    readonly mesh: Mesh,
+  ) {
+    this.doc.clientID = Math.floor(mesh.random() * 2 ** 32)
+    this.awareness.clientID = this.doc.clientID
+    this.awareness.states.clear()
+    this.awareness.setLocalState({ user: { name: id, colour: 'teal' } })
+    this.provider = new Provider({
+      room: { on: (event, listener) => this.#on(event, listener) },
+      doc: this.doc,
+      awareness: this.awareness,
+      clock: mesh.clock,
+      random: mesh.random,
+      fault: (error) => this.faults.push(error),
+    })
+  }
+
+  emit<K extends keyof RoomEvents>(event: K, ...args: RoomEvents[K]): void {
+    for (const listener of this.#listeners[event]) listener(...args)
+  }
+
+  /** Who this member sees, by the names in their awareness. */
+  get seen(): string[] {
+    const others = [...this.awareness.getStates()].filter(([client]) => client !== this.doc.clientID)
+    return others.map(([, state]) => (state['user'] as { name: string }).name).sort()
+  }
+
+  #on<K extends keyof RoomEvents>(event: K, listener: (...args: RoomEvents[K]) => void): () => void {
+    this.#listeners[event].add(listener)
+    return () => this.#listeners[event].delete(listener)
+  }
+}
+
+export class Mesh {
+  readonly clock = new ManualClock()
+  readonly random: () => number
+  readonly members = new Map<string, Member>()
+  /** The members, and those who left. */
+  readonly everybody: Member[] = []
+  /** Everything that was ever sent. */
+  readonly sent: Parcel[] = []
+  /** Bytes on their way to one member above which a send is refused. */
+  cap = Infinity
+  /** Milliseconds that a message takes. */
+  delay = (): number => 5
+  /** Milliseconds by which the second side of a connection learns later than the first that it is open. */
+  lag = 0
+  /** Which messages are lost. */
+  loses = (_: Parcel): boolean => false
+
+  constructor(seed = 1) {
+    this.random = seeded(seed)
+  }
+
+  add(id: string): Member {
+    const member = new Member(id, this)
+    this.members.set(id, member)
+    this.everybody.push(member)
+    return member
+  }
+
+  connect(a: Member, b: Member): void {
+    for (const [one, other] of [[a, b], [b, a]] as const) {
+      const remote = new Remote(other.id, one, this)
+      one.remotes.set(other.id, remote)
+      remote.state = 'connected'
+      remote.open.add(awarenessChannel).add(documentChannel)
+    }
+    for (const [one, other] of [[a, b], [b, a]] as const) {
+      const remote = one.remotes.get(other.id)
+      if (remote === undefined) throw new Error('not connected')
+      const tell = (): void => {
+        one.emit('changed', remote)
+        for (const channel of remote.open) one.emit('open', remote, channel)
+      }
+      if (one === b && this.lag > 0) this.clock.after(this.lag, tell)
+      else tell()
+    }
+  }
+
+  connectAll(): void {
+    const members = [...this.members.values()]
+    members.forEach((a, i) => members.slice(i + 1).forEach((b) => this.connect(a, b)))
+  }
+
+  /** Both sides notice that the connection between them is in this state. */
+  turn(a: Member, b: Member, state: PeerState): void {
+    for (const [one, other] of [[a, b], [b, a]] as const) {
+      const remote = one.remotes.get(other.id)
+      if (remote === undefined) continue
+      remote.state = state
+      if (state === 'closed') remote.open.clear()
+      one.emit('changed', remote)
+    }
+  }
+
+  leave(gone: Member): void {
+    this.members.delete(gone.id)
+    for (const member of this.members.values()) {
+      const remote = member.remotes.get(gone.id)
+      if (remote === undefined) continue
+      remote.open.clear()
+      member.remotes.delete(gone.id)
+      member.emit('left', remote, 'leave')
+    }
+  }
+
+  /** Sends bytes as if a member had, whatever they are. */
+  forge(from: Member, to: Member, channel: string, data: Uint8Array): void {
+    from.remotes.get(to.id)?.send(channel, data)
+  }
+
+  carry(parcel: Parcel, remote: Remote): void {
+    this.sent.push(parcel)
+    if (this.loses(parcel)) return
+    remote.buffered += parcel.data.length
+    this.clock.after(this.delay(), () => {
+      remote.buffered -= parcel.data.length
+      const recipient = this.members.get(parcel.to)
+      const sender = recipient?.remotes.get(parcel.from)
+      if (recipient !== undefined && sender?.open.has(parcel.channel) === true) recipient.emit('message', sender, parcel.channel, parcel.data)
+    })
+  }
+
+  sentOn(channel: string): Parcel[] {
+    return this.sent.filter((parcel) => parcel.channel === channel)
+  }
+}
+
+/** A mesh whose members are put away after the test, which fails when one of them had a fault. */
+export function mesh(test: { after(call: () => void): void }, seed?: number): Mesh {
+  const made = new Mesh(seed)
+  test.after(() => {
+    for (const { id, provider, awareness, faults } of made.everybody) {
+      provider.destroy()
+      awareness.destroy()
+      if (faults.length > 0) throw new Error(`a fault at ${id}`, { cause: faults[0] })
+    }
+  })
+  return made
+}
