@@ -8,6 +8,8 @@
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SIGNAL   := bin/signal
 
+MAKEFLAGS += --no-print-directory
+
 .PHONY: test test-go test-web test-browser run build web lint fmt image setup
 
 test: setup

@@ -1,0 +1,97 @@
+// The real server, as a process of its own on free ports of the loopback address.
+import { execFile, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+const startWithin = 10_000 // ms
+
+let built = null
+
+/** The path of the server's binary: PARLEY_SIGNAL, or one built from the sources, once. */
+export function binary() {
+  built ??= process.env.PARLEY_SIGNAL ? Promise.resolve(process.env.PARLEY_SIGNAL) : build()
+  return built
+}
+
+async function build() {
+  const folder = await mkdtemp(join(tmpdir(), 'parley-signal-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'signal')
+  await promisify(execFile)('go', ['build', '-o', path, './cmd/signal'], { cwd: repository })
+  return path
+}
+
+export class Server {
+  #process = null
+  #log = ''
+
+  constructor(path, port, relayPort) {
+    this.path = path
+    this.port = port
+    this.relayPort = relayPort
+    this.origin = `http://127.0.0.1:${port}`
+  }
+
+  /** Starts a server on free ports and waits until it answers. */
+  static async start() {
+    const server = new Server(await binary(), await freePort('tcp'), await freePort('udp'))
+    await server.start()
+    return server
+  }
+
+  /** Starts the process, again on the same ports after it ended. */
+  async start() {
+    const flags = ['--listen', `127.0.0.1:${this.port}`, '--public-ip', '127.0.0.1']
+    flags.push('--relay-listen', `127.0.0.1:${this.relayPort}`, '--relay-ports', '50000-50200')
+    const started = spawn(this.path, flags, { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#process = started
+    for (const stream of [started.stdout, started.stderr]) stream.on('data', (bytes) => (this.#log += bytes))
+    const deadline = Date.now() + startWithin
+    while (!(await this.#answers())) {
+      if (started.exitCode !== null) throw new Error(`the server ended with code ${started.exitCode}:\n${this.log}`)
+      if (Date.now() > deadline) throw new Error(`the server does not answer:\n${this.log}`)
+      await sleep(20)
+    }
+  }
+
+  /** The last lines that the server wrote. */
+  get log() {
+    return this.#log.split('\n').slice(-40).join('\n')
+  }
+
+  /** Sends a signal and waits for the end; tells how the process ended and after how many milliseconds. */
+  async end(signal) {
+    const ending = this.#process
+    this.#process = null
+    const began = Date.now()
+    ending.kill(signal)
+    if (ending.exitCode === null && ending.signalCode === null) await once(ending, 'exit')
+    return { code: ending.exitCode, signal: ending.signalCode, took: Date.now() - began }
+  }
+
+  /** Ends the process if it still runs. */
+  async stop() {
+    if (this.#process !== null) await this.end('SIGKILL')
+  }
+
+  async #answers() {
+    return fetch(`${this.origin}/healthz`).then((reply) => reply.ok, () => false)
+  }
+}
+
+async function freePort(kind) {
+  const socket = kind === 'tcp' ? createServer().listen(0, '127.0.0.1') : createSocket('udp4').bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  const { port } = socket.address()
+  socket.close()
+  return port
+}
