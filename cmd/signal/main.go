@@ -22,7 +22,7 @@ import (
 
 const (
 	drainTime = 8 * time.Second // for everything
-	relayTime = 2 * time.Second // for what is being relayed: it cannot be saved, only finished
+	relayTime = 2 * time.Second // of it, for what is being relayed: it cannot be saved, only finished
 )
 
 func main() { daemon.Main(run) }
@@ -87,8 +87,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	defer cancel()
 	err = errors.Join(
 		ignoreDeadline(signals.Shutdown(drain)),
-		server.Shutdown(drain),
 		stun.shutdown(drain),
+		ignoreDeadline(server.Shutdown(drain)),
+		server.Close(), // requests that outlived the drain
 	)
 	log.Info("stopped")
 	return err

@@ -214,6 +214,15 @@ func TestSIGTERMTellsClientsAndStopsInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-gathered
+	// A request that never ends must not hold it up, nor make it fail.
+	slow, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	if _, err := slow.Write([]byte("POST /v1/rooms/room/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")); err != nil {
+		t.Fatal(err)
+	}
 	began := time.Now()
 	p.stop()
 	select {

@@ -138,6 +138,7 @@ func (l *listener) refuseAllocate(msg *stun.Message) (reason string, code stun.E
 	case errors.Is(err, errQuota):
 		return "user-quota", stun.CodeAllocQuotaReached
 	case errors.Is(err, errCapacity):
+		l.warn(err)
 		return "capacity", stun.CodeInsufficientCapacity
 	}
 	return "", 0

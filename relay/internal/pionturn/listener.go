@@ -184,6 +184,11 @@ func (l *listener) refused(err error) {
 		reason = "no-port"
 	}
 	l.b.Tally.Refusals.Add(reason)
+	l.warn(err)
+}
+
+// warn says in the log, now and then, that allocations cannot be made.
+func (l *listener) warn(err error) {
 	if time.Since(l.warned) > time.Minute {
 		l.warned = time.Now()
 		l.b.Logger.Warn("cannot allocate", "reason", err, "min_port", l.b.MinPort, "max_port", l.b.MaxPort,
