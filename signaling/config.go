@@ -73,6 +73,7 @@ type Limits struct {
 type Timing struct {
 	Heartbeat time.Duration // the server pings every link so often; default 25 s
 	Lease     time.Duration // a linked session lives so long after a ping; default 60 s, more than two heartbeats
+	Polling   time.Duration // a session that polls is gone so long after its last poll; default 150 s
 	Away      time.Duration // shown as away so long after its link was lost; default 10 s
 	Left      time.Duration // gone so long after its link was lost; default 45 s
 	Unlinked  time.Duration // gone so long after a join that no link followed; default 20 s
@@ -85,6 +86,9 @@ type Timing struct {
 type Identity struct {
 	Subject string // the app's id for the user; "": unknown
 	Name    string // shown to the others instead of the name asked for, if not empty
+
+	Expires time.Time // the session ends then unless refreshed; zero: never
+	Claims  any       // for the app's own Authorize
 }
 
 // Action is something that an identity wants to do.
@@ -138,6 +142,7 @@ func (c Config) resolved() (Config, error) {
 	number("Limits.MailboxBytes", &l.MailboxBytes, 1<<20, l.Frame+1024)
 	span("Timing.Heartbeat", &t.Heartbeat, 25*time.Second)
 	span("Timing.Lease", &t.Lease, 60*time.Second)
+	span("Timing.Polling", &t.Polling, 150*time.Second)
 	span("Timing.Away", &t.Away, 10*time.Second)
 	span("Timing.Left", &t.Left, 45*time.Second)
 	span("Timing.Unlinked", &t.Unlinked, 20*time.Second)
@@ -180,6 +185,7 @@ func (c Config) rules() store.Rules {
 		MailboxFrames: c.Limits.MailboxFrames,
 		MailboxBytes:  c.Limits.MailboxBytes,
 		Lease:         c.Timing.Lease,
+		Polling:       c.Timing.Polling,
 		Away:          c.Timing.Away,
 		Left:          c.Timing.Left,
 		Unlinked:      c.Timing.Unlinked,

@@ -38,6 +38,7 @@ var codeOfStore = map[error]wire.Code{
 	store.ErrAttemptReused: wire.AttemptReused,
 	store.ErrResumeUsed:    wire.ResumeUsed,
 	store.ErrHistoryLost:   wire.HistoryLost,
+	store.ErrSuperseded:    wire.Superseded,
 }
 
 // refusalOfStore returns what a client is told of a store's error. One that the store

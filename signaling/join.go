@@ -22,7 +22,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	if !isJSON(r) {
 		return wire.Refuse(wire.NotJSON).In("Content-Type")
 	}
-	body, refusal := readBody(w, r)
+	body, refusal := readBody(w, r, maxBody)
 	if refusal != nil {
 		return refusal
 	}
@@ -189,7 +189,7 @@ func (s *Server) serveDelete(w http.ResponseWriter, r *http.Request, res resourc
 
 // serveLeave takes a page's beacon, which says that it is being closed or loaded again.
 func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
-	body, refusal := readBody(w, r)
+	body, refusal := readBody(w, r, maxBody)
 	if refusal != nil {
 		return refusal
 	}

@@ -19,46 +19,68 @@ const (
 	tellFrames   = 64        // uplink frames, and bytes, after which received is said
 	tellBytes    = 256 << 10
 	detachTime   = 2 * time.Second
+	probeTime    = 30 * time.Second // for a probe to be confirmed
+	commentTime  = 15 * time.Second // between signs of life on a stream of events, for what is in its way
+)
+
+// The kinds of links.
+const (
+	kindWebSocket = "websocket"
+	kindEvents    = "events"
+	kindPoll      = "poll"
 )
 
 // carrier moves frames; each kind of link has one. Write is called by one
 // goroutine at a time, the others by any.
 type carrier interface {
-	Write(frame []byte) error      // within a bounded time
+	// Write sends a frame within a bounded time. N is 0 for one without a number; an
+	// empty frame is a sign of life, where the kind of link needs one.
+	Write(n int64, frame []byte) error
 	Close(code int, reason string) // with a word, and has the reader end
 	Abort()                        // at once
 }
 
-// link is a confirmed link of a session: numbering, acknowledgement, liveness
-// and the end of it, whatever carries it. One goroutine reads and calls receive, then
+// terms are what a link is opened for.
+type terms struct {
+	kind  string
+	ref   store.Ref
+	after int64 // −1: the last frame acknowledged
+	probe bool
+}
+
+// link is a stream of frames to a client: numbering, acknowledgement, liveness
+// and the end of it, whatever carries it. One goroutine reads, and calls receive and then
 // close; what is to be written is written by flush, on a goroutine that exists
 // only while there is something.
 type link struct {
 	server *Server
 	conn   carrier
-	kind   string
-	ref    store.Ref
+	terms
 	peer   string
 	log    *slog.Logger
 	fence  int64
 	stop   func()         // stops watching
 	beat   *schedule.Item // the next heartbeat
 	gone   chan struct{}  // closed when the link is
+	opened time.Time
 
-	heard atomic.Int64 // when something came last, in nanoseconds of the process's clock
-	sent  atomic.Int64 // downlink frames written, owned by flush
-	acked atomic.Int64 // downlink frames that the client has handled
+	heard     atomic.Int64 // when something came last, in nanoseconds of the process's clock
+	sent      atomic.Int64 // downlink frames written, owned by flush
+	acked     atomic.Int64 // downlink frames that the client has handled
+	confirmed atomic.Bool  // it is in use; owned by flush
 
 	received  int64 // uplink frames; owned by the reader
 	told      int64 // of those, how many the client was told of; owned by the reader
 	untold    int   // bytes of the others; owned by the reader
 	malformed int   // owned by the reader
 
+	pinged time.Time // owned by heartbeat
+
 	mu       sync.Mutex
 	open     bool     // hello is in the queue: guarded by mu, as is all below
 	flushing bool     // flush is running
 	dirty    bool     // the mailbox may hold something new
-	renew    bool     // the lease is to be renewed
+	ping     bool     // a ping is due
 	queue    [][]byte // frames of the link's own
 	ending   *ending  // set once
 	over     bool     // the ending was written, or nothing can be any more
@@ -72,29 +94,30 @@ type ending struct {
 
 var processStart = time.Now()
 
-// open attaches a link to the session that ref names.
-func (s *Server) open(conn carrier, kind string, ref store.Ref, after int64) (*link, *wire.Error) {
+// open attaches a link to its session.
+func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 	if refusal := s.refusing(); refusal != nil {
 		return nil, refusal
 	}
-	l := &link{server: s, conn: conn, kind: kind, ref: ref, gone: make(chan struct{})}
+	l := &link{server: s, conn: conn, terms: t, gone: make(chan struct{}), opened: time.Now()}
+	l.pinged = l.opened
 	l.heard.Store(int64(time.Since(processStart)))
 	var err error
 	// Watching comes first, so that nothing is missed between here and the first read.
-	if l.stop, err = s.store.Watch(s.ctx, ref.Room, ref.Session, l.wake); err != nil {
+	if l.stop, err = s.store.Watch(s.ctx, t.ref.Room, t.ref.Session, l.wake); err != nil {
 		return nil, refusalOfStore(err, s.log)
 	}
-	attached, err := s.store.Attach(s.ctx, ref, store.Link{Kind: kind, After: after})
+	attached, err := s.store.Attach(s.ctx, t.ref, store.Link{Kind: t.kind, Probe: t.probe, After: t.after})
 	if err != nil {
 		l.stop()
 		return nil, refusalOfStore(err, s.log)
 	}
-	s.due(ref.Room, attached.Due)
+	s.due(t.ref.Room, attached.Due)
 	l.peer, l.fence = attached.Peer, attached.Fence
 	l.received, l.told = attached.Received, attached.Received
 	l.sent.Store(attached.After)
 	l.acked.Store(attached.After)
-	l.log = s.log.With("room", ref.Room, "peer", l.peer, "link", kind, "fence", l.fence)
+	l.log = s.log.With("room", t.ref.Room, "peer", l.peer, "link", t.kind, "number", l.fence)
 	l.beat = s.clock.Item(l.heartbeat)
 
 	s.mu.Lock()
@@ -106,9 +129,10 @@ func (s *Server) open(conn carrier, kind string, ref store.Ref, after int64) (*l
 	s.links[l] = struct{}{}
 	s.mu.Unlock()
 
-	l.log.Info("link opened")
-	s.observe(Event{Kind: LinkOpened, Room: ref.Room, Session: ref.Session, Peer: l.peer, Link: kind})
-	l.beat.Set(time.Now().Add(s.cfg.Timing.Heartbeat))
+	if !t.probe {
+		l.confirm()
+	}
+	l.beat.Set(l.opened.Add(l.beatTime()))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open, l.dirty = true, true
@@ -118,6 +142,17 @@ func (s *Server) open(conn carrier, kind string, ref store.Ref, after int64) (*l
 	}))
 	l.kick()
 	return l, nil
+}
+
+// confirm notes that the link is in use.
+func (l *link) confirm() {
+	l.confirmed.Store(true)
+	l.log.Info("link opened")
+	l.observe(LinkOpened, "")
+}
+
+func (l *link) observe(kind EventKind, code wire.Code) {
+	l.server.observe(Event{Kind: kind, Room: l.ref.Room, Session: l.ref.Session, Peer: l.peer, Link: l.kind, Code: string(code)})
 }
 
 // close takes the link down after its reader has ended.
@@ -143,8 +178,10 @@ func (l *link) close() {
 	delete(s.links, l)
 	s.mu.Unlock()
 	close(l.gone)
-	l.log.Info("link closed", "code", string(code))
-	s.observe(Event{Kind: LinkClosed, Room: l.ref.Room, Session: l.ref.Session, Peer: l.peer, Link: l.kind, Code: string(code)})
+	if l.confirmed.Load() {
+		l.log.Info("link closed", "code", string(code))
+		l.observe(LinkClosed, code)
+	}
 }
 
 // wake says that the mailbox may hold something.
@@ -199,128 +236,36 @@ func (l *link) kick() {
 	l.flushing = l.server.start(l.flush)
 }
 
+// beatTime is how often something is to be sent.
+func (l *link) beatTime() time.Duration {
+	every := l.server.cfg.Timing.Heartbeat
+	if l.kind == kindEvents {
+		return min(every, commentTime)
+	}
+	return every
+}
+
 // heartbeat runs on the server's clock.
 func (l *link) heartbeat() {
 	every := l.server.cfg.Timing.Heartbeat
+	now := time.Now()
 	silence := time.Since(processStart) - time.Duration(l.heard.Load())
-	if silence > 2*every {
+	switch {
+	case l.kind == kindWebSocket && silence > 2*every:
 		l.finish(nil, wire.Silent)
 		return
+	case !l.confirmed.Load() && now.Sub(l.opened) > probeTime:
+		l.finish(nil, wire.Unconfirmed)
+		return
 	}
-	l.beat.Set(time.Now().Add(every))
+	l.beat.Set(now.Add(l.beatTime()))
+	if now.Sub(l.pinged) < every-l.beatTime()/2 {
+		l.send(nil) // a sign of life only
+		return
+	}
+	l.pinged = now
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.renew = true
+	l.ping = true
 	l.kick()
-}
-
-// flush writes until there is nothing left to write.
-func (l *link) flush() {
-	buf := make([]byte, 0, 1024)
-	for {
-		l.mu.Lock()
-		queue, read, renew, end := l.queue, l.dirty, l.renew, l.ending
-		if l.over || len(queue) == 0 && !read && !renew && end == nil {
-			l.flushing = false
-			l.mu.Unlock()
-			return
-		}
-		l.queue, l.dirty, l.renew = nil, false, false
-		l.mu.Unlock()
-
-		for _, frame := range queue {
-			if !l.write(frame) {
-				return
-			}
-		}
-		switch {
-		case end != nil:
-			l.goodbye(*end)
-			return
-		case read || renew:
-			if buf = l.exchange(buf[:0], renew); buf == nil {
-				return
-			}
-		}
-	}
-}
-
-// exchange writes what the mailbox holds, and renews the lease with a ping.
-// Nil: the link cannot write any more.
-func (l *link) exchange(buf []byte, renew bool) []byte {
-	s := l.server
-	sent := l.sent.Load()
-	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{
-		Ack: min(l.acked.Load(), sent), After: sent, Max: maxRead, Fence: l.fence, Renew: renew,
-	})
-	switch {
-	case err != nil:
-		l.fail(err)
-		return buf
-	case result.Superseded:
-		l.finish(wire.BareFrame{Kind: wire.KindSuperseded}, wire.Superseded)
-		return buf
-	}
-	s.due(l.ref.Room, result.Due)
-	for _, f := range result.Frames {
-		buf = appendFrame(buf[:0], f)
-		if !l.write(buf) {
-			return nil
-		}
-		l.sent.Store(f.N)
-		s.counts.down.Add(1)
-	}
-	if l.sent.Load() < result.Tail {
-		l.mu.Lock()
-		l.dirty = true
-		l.mu.Unlock()
-	}
-	if renew {
-		if !l.write(wire.AppendReceived(buf[:0], result.Received)) || !l.write(wire.AppendPing(buf[:0])) {
-			return nil
-		}
-	}
-	return buf
-}
-
-// fail ends the link for what the store said.
-func (l *link) fail(err error) {
-	refusal := refusalOfStore(err, l.log)
-	if l.server.ctx.Err() != nil {
-		l.conn.Abort()
-		return
-	}
-	if refusal.Code.Row().Retry() == wire.RetryResume {
-		l.finish(nil, refusal.Code) // the session lives
-		return
-	}
-	l.end(refusal.Code, 0)
-}
-
-// write sends one frame; after a failure nothing more is written, and the reader ends.
-func (l *link) write(frame []byte) bool {
-	err := l.conn.Write(frame)
-	if err == nil {
-		return true
-	}
-	l.mu.Lock()
-	l.over = true
-	if l.ending == nil {
-		l.ending = &ending{code: wire.Stalled}
-	}
-	l.mu.Unlock()
-	l.conn.Abort()
-	return false
-}
-
-// goodbye writes the last of the link.
-func (l *link) goodbye(e ending) {
-	l.mu.Lock()
-	l.over = true
-	l.mu.Unlock()
-	if e.frame != nil {
-		// If the client cannot be told, it finds out by itself.
-		_ = l.conn.Write(wire.Append(nil, e.frame))
-	}
-	l.conn.Close(e.code.Row().Close, string(e.code))
 }

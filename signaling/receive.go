@@ -32,18 +32,28 @@ func (l *link) receive(message []byte) {
 		}
 	case u.Kind == wire.KindPing:
 		l.send(wire.AppendPong(nil))
+	case u.Kind == wire.KindUse:
+		if refusal := l.server.use(l.ref, u.Link, u.After); refusal != nil {
+			l.refuse(refusal)
+		}
 	}
 }
 
-// take hands a numbered frame to the store: as refused already, if it is not valid.
+// use confirms the probe of that number; its link is woken by the store.
+func (s *Server) use(ref store.Ref, number, after int64) *wire.Error {
+	attached, err := s.store.Attach(s.ctx, ref, store.Link{Use: number, After: after})
+	if err != nil {
+		return refusalOfStore(err, s.log)
+	}
+	s.due(ref.Room, attached.Due)
+	return nil
+}
+
+// take hands a numbered frame to the store.
 func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
 	s := l.server
-	sent := storeFrame(u)
-	if refusal != nil {
-		sent = store.Sent{N: u.N, Kind: store.Invalid, Refusal: store.Refusal{Code: string(refusal.Code), Message: refusal.Message}}
-	}
 	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{
-		Frames: []store.Sent{sent}, Ack: l.acked.Load(), Fence: l.fence,
+		Frames: []store.Sent{storeFrame(u, refusal)}, Ack: l.acked.Load(), Fence: l.fence,
 	})
 	if err != nil {
 		l.fail(err)
@@ -76,8 +86,11 @@ func (l *link) refuse(refusal *wire.Error) {
 	l.send(wire.Append(nil, wire.RefusedFrame{Kind: wire.KindRefused, Error: refusal}))
 }
 
-// storeFrame turns a valid numbered frame into the store's.
-func storeFrame(u wire.Uplink) store.Sent {
+// storeFrame turns a numbered frame into the store's: as refused already, if it is not valid.
+func storeFrame(u wire.Uplink, refusal *wire.Error) store.Sent {
+	if refusal != nil {
+		return store.Sent{N: u.N, Kind: store.Invalid, Refusal: store.Refusal{Code: string(refusal.Code), Message: refusal.Message}}
+	}
 	sent := store.Sent{N: u.N, To: u.To, Epoch: u.Epoch, Data: u.Data, Name: u.Name, Meta: u.Meta}
 	switch u.Kind {
 	case wire.KindSignal:

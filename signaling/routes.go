@@ -17,14 +17,14 @@ import (
 	"github.com/parley-rtc/parley/signaling/store"
 )
 
-// maxBody bounds the body of a join: a meta of the default size fits many times.
+// maxBody bounds every body but that of a POST of frames: a meta of the default size fits many times.
 const maxBody = 16 << 10
 
 // resource is what a path names.
 type resource struct {
 	room    string
 	session string // "": the room's sessions
-	part    string // "ws", "ice", "leave"; "": the session itself
+	part    string // "ws", "events", "frames", "ice", "leave"; "": the session itself
 }
 
 // parse reads the path of a resource, below any prefix.
@@ -75,6 +75,12 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		method, serve = http.MethodPost, s.serveJoin
 	case res.part == "":
 		method, serve = http.MethodDelete, s.serveDelete
+	case res.part == "events":
+		method, serve = http.MethodGet, s.serveEvents
+	case res.part == "frames" && r.Method != http.MethodGet:
+		method, serve = http.MethodPost, s.servePost
+	case res.part == "frames":
+		method, serve = http.MethodGet, s.servePoll
 	case res.part == "ws":
 		method, serve = http.MethodGet, s.serveWebSocket
 	case res.part == "ice":
@@ -119,13 +125,13 @@ func replyJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// readBody reads a body of at most maxBody bytes.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *wire.Error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+// readBody reads a body of at most limit bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *wire.Error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, wire.Refusef(wire.BodyTooLarge, "the body is over %d bytes", maxBody).Over(maxBody)
+		return nil, wire.Refusef(wire.BodyTooLarge, "the body is over %d bytes", limit).Over(limit)
 	case err != nil:
 		return nil, wire.Refuse(wire.BadRequest)
 	}

@@ -30,6 +30,8 @@ type Server struct {
 	links  map[*link]struct{}        // guarded by mu; confirmed and not yet closed
 	sweeps map[string]*schedule.Item // guarded by mu; when a room is to be looked at
 
+	drained chan struct{} // closed when the server stops serving: polls that wait are answered
+
 	work sync.WaitGroup // goroutines of links and sweeps; added to under mu while not closed
 
 	ctx    context.Context // ends with the server; for store calls of links
@@ -71,6 +73,8 @@ func New(cfg Config) (*Server, error) {
 		clock:  schedule.New(),
 		links:  make(map[*link]struct{}),
 		sweeps: make(map[string]*schedule.Item),
+
+		drained: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
@@ -102,7 +106,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.mu.Unlock()
 		return ErrServerClosed
 	}
-	s.state = draining
+	s.stopServing(draining)
 	open := s.openLinks()
 	s.mu.Unlock()
 
@@ -141,7 +145,7 @@ func (s *Server) Close() error {
 
 func (s *Server) close() {
 	s.mu.Lock()
-	s.state = closed
+	s.stopServing(closed)
 	open := s.openLinks()
 	s.mu.Unlock()
 
@@ -151,6 +155,14 @@ func (s *Server) close() {
 		l.conn.Abort()
 	}
 	s.work.Wait()
+}
+
+// stopServing goes on to a later state. s.mu is held.
+func (s *Server) stopServing(next state) {
+	if s.state == serving {
+		close(s.drained)
+	}
+	s.state = next
 }
 
 func (s *Server) openLinks() []*link {

@@ -19,7 +19,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 	if secret == "" {
 		secret = websocket.Secret(r)
 	}
-	after, refusal := parseAfter(r)
+	after, refusal := parseAfter(r, "")
 	conn, answered, err := websocket.Upgrade(w, r)
 	switch {
 	case errors.Is(err, websocket.ErrNotHijackable):
@@ -32,12 +32,12 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 	}
 	var l *link
 	if refusal == nil {
-		l, refusal = s.open(conn, "websocket", res.ref(secret), after)
+		l, refusal = s.open(conn, terms{kind: kindWebSocket, ref: res.ref(secret), after: after, probe: isProbe(r)})
 	}
 	if refusal != nil {
 		// A browser cannot read the status of a refused handshake, but a close code.
 		s.counts.refused.Add(1)
-		_ = conn.Write(wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message}))
+		_ = conn.Write(0, wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message}))
 		conn.Close(refusal.Code.Row().Close, string(refusal.Code))
 		if !s.start(conn.Drain) {
 			conn.Abort()
@@ -61,9 +61,15 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 	return nil
 }
 
-// parseAfter reads the query's number of the last frame that the client has; without one it is −1.
-func parseAfter(r *http.Request) (int64, *wire.Error) {
+func isProbe(r *http.Request) bool { return r.URL.Query().Get("probe") == "1" }
+
+// parseAfter reads the number of the last frame that the client has, from the
+// query or a header; without one it is −1.
+func parseAfter(r *http.Request, header string) (int64, *wire.Error) {
 	text := r.URL.Query().Get("after")
+	if text == "" && header != "" {
+		text = r.Header.Get(header)
+	}
 	if text == "" {
 		return -1, nil
 	}

@@ -55,6 +55,7 @@ const (
 	Superseded     Code = "superseded"
 	Silent         Code = "silent"
 	Stalled        Code = "stalled"
+	Unconfirmed    Code = "unconfirmed"
 	Left           Code = "left"
 	Lost           Code = "lost"
 	Slow           Code = "slow"
@@ -120,6 +121,7 @@ var Rows = []Row{
 	{Superseded, http.StatusConflict, 4001, "another link of this session took over"},
 	{Silent, http.StatusRequestTimeout, 4202, "nothing was heard on this link for two heartbeats"},
 	{Stalled, http.StatusRequestTimeout, 4203, "the link did not take its frames in time"},
+	{Unconfirmed, http.StatusRequestTimeout, 4204, "the probe was not confirmed in time"},
 	{Left, http.StatusGone, 4010, "the session has left the room"},
 	{Lost, http.StatusGone, 4110, "the session had no link for too long"},
 	{Slow, http.StatusGone, 4111, "the session did not read its frames"},
@@ -155,6 +157,7 @@ type Error struct {
 	Limit   int64  `json:"limit,omitempty"` // the limit that was passed
 
 	RetryAfter float64 `json:"retryAfter,omitempty"` // seconds; 0: waiting does not help
+	Received   *int64  `json:"received,omitempty"`   // of a gap: the uplink frames received so far
 }
 
 // Error implements error.

@@ -13,6 +13,7 @@ const (
 	KindLeave     = "leave"
 
 	KindAck  = "ack"
+	KindUse  = "use"
 	KindPing = "ping"
 	KindPong = "pong"
 
@@ -41,13 +42,15 @@ type Uplink struct {
 	Epoch int64           `json:"epoch"` // the recipient's; 0: whichever it has
 	Data  json.RawMessage `json:"data"`
 	Name  *string         `json:"name"`
-	Meta  json.RawMessage `json:"meta"` // "null" clears it
+	Meta  json.RawMessage `json:"meta"`  // "null" clears it
+	Link  int64           `json:"link"`  // use: the link
+	After int64           `json:"after"` // use: the last downlink frame that the client has
 }
 
 // Numbered says whether frames of this kind carry a number of the session's.
 func (u Uplink) Numbered() bool {
 	switch u.Kind {
-	case KindAck, KindPing, KindPong, "":
+	case KindAck, KindPing, KindPong, KindUse, "":
 		return false
 	}
 	return u.N > 0
@@ -57,7 +60,12 @@ func (u Uplink) Numbered() bool {
 // with a number, that number is to be consumed and refused; with number 0 the
 // message was no frame at all.
 func ParseUplink(message []byte, limits Limits) (Uplink, *Error) {
-	var u Uplink
+	return parseUplink(message, 0, limits)
+}
+
+// parseUplink is ParseUplink for a frame that may leave out its number, if implied is not 0.
+func parseUplink(message []byte, implied int64, limits Limits) (Uplink, *Error) {
+	u := Uplink{N: implied}
 	if err := decodeStrict(message, &u, BadFrame); err != nil {
 		var bare struct {
 			Kind string `json:"kind"`
@@ -89,6 +97,14 @@ func (u Uplink) check(limits Limits) *Error {
 	case KindAck:
 		if u.N < 0 || u.N > maxNumber {
 			return Refusef(BadFrame, "n is not a frame number").In("n")
+		}
+		return nil
+	case KindUse:
+		switch {
+		case number(u.Link) == 0:
+			return Refusef(BadFrame, "link is not the number of a link").In("link")
+		case u.After < 0 || u.After > maxNumber:
+			return Refusef(BadFrame, "after is not a frame number").In("after")
 		}
 		return nil
 	}

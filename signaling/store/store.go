@@ -26,9 +26,10 @@ type Store interface {
 	// Errors: ErrRoomFull, ErrPeerTaken, ErrAttemptReused, ErrResumeUsed, *EndedError.
 	Join(ctx context.Context, room string, r JoinRequest) (Joined, error)
 
-	// Attach opens a link to a session. A probe changes nothing; a confirmed link
-	// raises the session's fence and wakes the link before it.
-	// Errors: those of Ref, ErrHistoryLost.
+	// Attach opens a link to a session, or confirms one that was opened as a probe. A
+	// probe only takes a number; a confirmed link's number becomes the session's
+	// fence, and the link before it is woken. Confirming again changes nothing.
+	// Errors: those of Ref, ErrHistoryLost, ErrSuperseded.
 	Attach(ctx context.Context, ref Ref, l Link) (Attached, error)
 
 	// Exchange takes frames from a session, and gives it those it has not had.
@@ -73,6 +74,7 @@ var (
 	ErrAttemptReused = errors.New("store: attempt was used with another body")
 	ErrResumeUsed    = errors.New("store: session was resumed already")
 	ErrHistoryLost   = errors.New("store: frames asked for are not there")
+	ErrSuperseded    = errors.New("store: a newer link is in use")
 	ErrNoPeer        = errors.New("store: no such peer")
 	ErrBusy          = errors.New("store: mailbox is full")
 )
@@ -104,7 +106,8 @@ type Rules struct {
 	MailboxFrames int // frames that wait for one session
 	MailboxBytes  int // bytes that wait for one session; a quarter at most from one sender
 
-	Lease     time.Duration // a linked session lives so long after a renewal
+	Lease     time.Duration // a linked session is shown as away so long after a renewal, and gone Left later
+	Polling   time.Duration // one that polls is gone so long after a poll instead
 	Away      time.Duration // shown as away so long after its link was lost
 	Left      time.Duration // gone so long after its link was lost
 	Unlinked  time.Duration // gone so long after the join, if it never had a link
@@ -185,14 +188,18 @@ type Roster struct {
 // Link is what a session's frames are to go over.
 type Link struct {
 	Kind  string // for the record: "websocket", …
-	Probe bool
-	After int64 // the last frame the client has; < 0: the last it acknowledged
+	Polls bool   // it is a poll: renewed by the next one, not by heartbeats
+	Goes  int64  // a poll: goes on with the polling link of this number, in its next turn; 0: opens a link
+	Probe bool   // it is opened to be tried only
+	Use   int64  // confirm the probe of this number; 0: open a link
+	After int64  // the last frame the client has; < 0: the last it acknowledged
 }
 
 // Attached is a session as its new link finds it.
 type Attached struct {
 	Peer     string // the session's peer id
-	Fence    int64  // the number of the link; 0: a probe
+	Fence    int64  // the number of the link
+	Turn     int64  // of a polling link: the number of the poll
 	Received int64  // uplink frames received
 	After    int64  // read from here on
 	Tail     int64  // the newest frame in the mailbox
@@ -206,8 +213,9 @@ type Exchange struct {
 	Ack    int64  // the client has handled frames up to here; only rises
 	After  int64  // read what is after here
 	Max    int    // bytes to read: at least one frame, if there is one; 0: none
-	Fence  int64  // of the link; 0: no link's, so nothing is renewed
-	Renew  bool   // the link lives: renew the lease
+	Fence  int64  // of the link; 0: no link's
+	Turn   int64  // of a polling link; 0: not one
+	Renew  bool   // the client lives: renew the lease of a linked session
 }
 
 // Result is what an exchange came to.
@@ -216,9 +224,14 @@ type Result struct {
 	Gap        bool      // frames are missing before the first of those sent
 	Refused    []Refusal // of this exchange; also in the mailbox
 	Frames     []Frame
+	Acked      int64 // the newest frame that was acknowledged
 	Tail       int64 // the newest frame in the mailbox
-	Superseded bool  // Fence is over: nothing was read or renewed
-	Due        Due
+	Superseded bool  // Fence or Turn is over: nothing was read or renewed
+	Probing    bool  // Fence is not confirmed yet: nothing was read or renewed
+
+	Quiet time.Duration // since the lease was renewed last
+	Idle  time.Duration // since a frame came or went last
+	Due   Due
 }
 
 // Refusal says that a frame was consumed and refused. The sender is told by a

@@ -41,11 +41,92 @@ var linkCases = []Case{
 		f.join("bob")
 		a, err := f.Attach(context.Background(), alice.ref, store.Link{Probe: true, After: 0})
 		f.is(err, nil)
-		f.equal("fence", a.Fence, 0)
 		f.equal("tail", a.Tail, 1)
 		result := f.exchange(alice, store.Exchange{Max: 1 << 20, Fence: alice.fence})
 		f.equal("superseded", result.Superseded, false)
 		f.equal("frames of the link in use", tell(result.Frames), []string{"1 joined bob"})
+	})},
+	{"a probe is confirmed by its number, and an older one is not", with(func(f *fixture) {
+		ctx := context.Background()
+		alice := f.linked("alice")
+		f.join("bob")
+		probe := func() store.Attached {
+			a, err := f.Attach(ctx, alice.ref, store.Link{Probe: true, After: -1})
+			f.is(err, nil)
+			return a
+		}
+		first, second := probe(), probe()
+		result := f.exchange(alice, store.Exchange{Max: 1 << 20, Fence: second.Fence, Renew: true})
+		f.equal("before, it is a probe", result.Probing, true)
+		f.equal("and reads nothing", len(result.Frames), 0)
+		for range 2 { // again changes nothing
+			a, err := f.Attach(ctx, alice.ref, store.Link{Use: second.Fence, After: 1})
+			f.is(err, nil)
+			f.equal("number", a.Fence, second.Fence)
+		}
+		result = f.exchange(alice, store.Exchange{After: 1, Max: 1 << 20, Fence: second.Fence})
+		f.equal("after, it is the link in use", []any{result.Probing, result.Superseded, result.Acked}, []any{false, false, 1})
+		f.equal("the one in use before is not any more", f.exchange(alice, store.Exchange{Fence: alice.fence}).Superseded, true)
+		for _, number := range []int64{first.Fence, 99} {
+			_, err := f.Attach(ctx, alice.ref, store.Link{Use: number, After: 1})
+			f.is(err, store.ErrSuperseded)
+		}
+	})},
+	{"a probe does not keep a session", with(func(f *fixture) {
+		alice := f.join("alice")
+		a, err := f.Attach(context.Background(), alice.ref, store.Link{Probe: true, After: -1})
+		f.is(err, nil)
+		time.Sleep(Rules.Unlinked - moment)
+		f.exchange(alice, store.Exchange{Fence: a.Fence, Renew: true})
+		time.Sleep(2 * moment)
+		f.equal("roster", f.peers(), []string{})
+	})},
+	{"polls take turns on one link", with(func(f *fixture) {
+		ctx := context.Background()
+		alice := f.join("alice")
+		poll := func(goes int64) (store.Attached, error) {
+			return f.Attach(ctx, alice.ref, store.Link{Polls: true, Goes: goes, After: -1})
+		}
+		first, err := poll(0)
+		f.is(err, nil)
+		probe, err := f.Attach(ctx, alice.ref, store.Link{Probe: true, After: -1})
+		f.is(err, nil)
+		second, err := poll(first.Fence)
+		f.is(err, nil)
+		f.equal("number", second.Fence, first.Fence)
+		f.equal("the older poll", f.exchange(alice, store.Exchange{Fence: first.Fence, Turn: first.Turn, Max: 1}).Superseded, true)
+		f.equal("the newer poll", f.exchange(alice, store.Exchange{Fence: second.Fence, Turn: second.Turn, Max: 1}).Superseded, false)
+		_, err = f.Attach(ctx, alice.ref, store.Link{Use: probe.Fence, After: -1})
+		f.is(err, nil)
+		_, err = poll(first.Fence)
+		f.is(err, store.ErrSuperseded)
+		_, err = poll(probe.Fence)
+		f.is(err, store.ErrSuperseded)
+	})},
+	{"who polls is gone so long after the last poll", with(func(f *fixture) {
+		alice := f.join("alice")
+		_, err := f.Attach(context.Background(), alice.ref, store.Link{Polls: true, After: -1})
+		f.is(err, nil)
+		time.Sleep(Rules.Polling - moment)
+		f.equal("before", f.peers(), []string{"alice:away"})
+		time.Sleep(2 * moment)
+		f.equal("after", f.peers(), []string{})
+	})},
+	{"a post renews the lease of a linked session", with(func(f *fixture) {
+		alice, bob := f.linked("alice"), f.join("bob")
+		time.Sleep(Rules.Unlinked - moment)
+		f.exchange(bob, store.Exchange{Renew: true})
+		time.Sleep(Rules.Lease - Rules.Unlinked)
+		result := f.exchange(alice, store.Exchange{Renew: true})
+		if result.Quiet >= moment {
+			f.Errorf("quiet for %v after a renewal", result.Quiet)
+		}
+		time.Sleep(Rules.Lease - moment)
+		result = f.exchange(alice, store.Exchange{})
+		if result.Quiet < Rules.Lease-moment {
+			f.Errorf("quiet for %v, want %v since the renewal", result.Quiet, Rules.Lease-moment)
+		}
+		f.equal("roster, without who was never linked", f.peers(), []string{"alice:here"})
 	})},
 	{"an older link can send, but neither read nor renew", with(func(f *fixture) {
 		alice, bob := f.linked("alice"), f.linked("bob")

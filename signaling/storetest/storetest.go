@@ -38,6 +38,7 @@ var Rules = store.Rules{
 	MailboxFrames: 16,
 	MailboxBytes:  16 << 10,
 	Lease:         4 * time.Second,
+	Polling:       6 * time.Second,
 	Away:          time.Second,
 	Left:          3 * time.Second,
 	Unlinked:      2 * time.Second,

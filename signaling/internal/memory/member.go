@@ -23,8 +23,13 @@ type member struct {
 	peer     store.Peer
 	received int64 // uplink
 	mail     mailbox
-	fence    int64
+	fence    int64 // the number of the link in use
+	links    int64 // the last number given to a link
 	linked   bool
+	polls    bool      // the link in use polls
+	turn     int64     // the last poll's
+	renewed  time.Time // the lease, last
+	active   time.Time // when a frame came or went last
 	away     time.Time // to be shown as away then; zero: not
 	gone     time.Time // to be ended then; of an ended one: to be forgotten
 
@@ -38,16 +43,28 @@ func (m *member) proves(hash [32]byte) bool {
 	return subtle.ConstantTimeCompare(m.secret[:], hash[:]) == 1
 }
 
+// supersede makes every link of the session an older one, and returns the number of the next.
+func (m *member) supersede() int64 {
+	m.links++
+	m.fence = m.links
+	return m.fence
+}
+
 // renew lets a linked session live for another lease.
 func (r *room) renew(m *member) {
+	m.renewed = r.now
 	end := r.now.Add(r.rules.Lease)
-	r.schedule(m, end, end.Add(r.rules.Left))
+	gone := end.Add(r.rules.Left)
+	if m.polls {
+		gone = r.now.Add(r.rules.Polling)
+	}
+	r.schedule(m, end, gone)
 	r.show(m, store.Here)
 }
 
 func (r *room) leaveSoftly(m *member) {
 	m.linked = false
-	m.fence++ // the page is going: its link no longer renews
+	m.supersede() // the page is going: its link no longer renews
 	r.schedule(m, time.Time{}, r.now.Add(r.rules.Leaving))
 	r.show(m, store.Leaving)
 }
@@ -76,7 +93,7 @@ func (r *room) bury(m *member, code string) {
 	m.mail = mailbox{}
 	m.peer.Name, m.peer.Meta = "", nil
 	m.linked = false
-	m.fence++
+	m.supersede()
 	if r.peers[m.peer.ID] == m {
 		delete(r.peers, m.peer.ID)
 	}

@@ -91,6 +91,8 @@ func (r *room) join(req store.JoinRequest) (store.Joined, error) {
 		attempt:    req.Attempt,
 		body:       req.Body,
 		repeatable: r.now.Add(r.rules.Attempt),
+		renewed:    r.now,
+		active:     r.now,
 		peer: store.Peer{
 			ID: id, Session: req.Session, Epoch: r.epoch, Instance: req.Instance,
 			Name: req.Name, Meta: req.Meta, Presence: store.Here,
@@ -149,25 +151,39 @@ func (r *room) attach(m *member, l store.Link) (store.Attached, error) {
 	if after < 0 {
 		after = m.mail.acked
 	}
-	if after < m.mail.acked || after > m.mail.tail {
+	number := l.Use + l.Goes // one of them, or neither
+	again := l.Use != 0 && l.Use == m.fence
+	switch {
+	case number != 0 && (number < m.fence || number > m.links), l.Goes != 0 && (l.Goes != m.fence || !m.polls):
+		return store.Attached{}, store.ErrSuperseded
+	case !again && (after < m.mail.acked || after > m.mail.tail):
 		return store.Attached{}, store.ErrHistoryLost
 	}
-	a := store.Attached{Peer: m.peer.ID, Received: m.received, After: after, Tail: m.mail.tail, Peers: r.roster(m)}
-	if l.Probe {
+	if number == 0 {
+		m.links++
+		number = m.links
+	}
+	a := store.Attached{
+		Peer: m.peer.ID, Fence: number, Received: m.received, After: after, Tail: m.mail.tail, Peers: r.roster(m),
+	}
+	if l.Probe || again {
 		return a, nil
 	}
 	m.mail.ack(after)
-	m.fence++
-	a.Fence = m.fence
-	m.linked = true
+	m.fence, m.polls, m.linked = number, l.Polls, true
+	m.turn++
+	if l.Polls {
+		a.Turn = m.turn
+	}
 	r.renew(m)
-	r.wake(m) // the link before it
+	r.wake(m) // the link or the poll before it, and the one that was a probe
 	return a, nil
 }
 
 func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
-	superseded := x.Fence != 0 && x.Fence != m.fence
-	if !superseded && (x.After > m.mail.tail || x.Max > 0 && x.After < m.mail.acked) {
+	superseded := x.Fence != 0 && x.Fence < m.fence || x.Turn != 0 && x.Turn < m.turn
+	probing := x.Fence > m.fence
+	if !superseded && !probing && (x.After > m.mail.tail || x.Max > 0 && x.After < m.mail.acked) {
 		return store.Result{}, store.ErrHistoryLost
 	}
 	m.mail.ack(x.Ack)
@@ -181,6 +197,7 @@ func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
 			break
 		}
 		m.received = sent.N
+		m.active = r.now
 		refused := r.take(m, sent)
 		for _, refusal := range refused {
 			r.append(m, store.Frame{Kind: store.Refused, Refusal: &refusal})
@@ -190,14 +207,16 @@ func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
 			return store.Result{}, &store.EndedError{Code: m.ended}
 		}
 	}
-	result.Received, result.Tail = m.received, m.mail.tail
-	if superseded {
-		result.Superseded = true
+	result.Received, result.Acked, result.Tail = m.received, m.mail.acked, m.mail.tail
+	result.Superseded, result.Probing = superseded, probing
+	result.Idle = r.now.Sub(m.active)
+	if superseded || probing {
 		return result, nil
 	}
-	if x.Renew && x.Fence != 0 && m.linked {
+	if x.Renew && m.linked {
 		r.renew(m)
 	}
+	result.Quiet = r.now.Sub(m.renewed)
 	if x.Max > 0 {
 		result.Frames = m.mail.read(x.After, x.Max)
 	}
@@ -287,6 +306,7 @@ func (r *room) deliver(to *member, f store.Frame) string {
 		return store.CodeBusy
 	}
 	to.mail.append(f)
+	to.active = r.now
 	r.wake(to)
 	return ""
 }

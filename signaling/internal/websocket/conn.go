@@ -131,8 +131,8 @@ func (c *Conn) Drain() {
 	_ = c.ws.Close()
 }
 
-// Write sends one frame. It returns within 10 s.
-func (c *Conn) Write(frame []byte) error {
+// Write sends one frame; its number is in it. It returns within 10 s.
+func (c *Conn) Write(_ int64, frame []byte) error {
 	if err := c.ws.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}

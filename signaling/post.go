@@ -1,0 +1,52 @@
+package signaling
+
+import (
+	"net/http"
+
+	"github.com/parley-rtc/parley/internal/wire"
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+// servePost takes frames from a client whose link goes only down. It proves that the client is alive.
+func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
+	if !isJSON(r) {
+		return wire.Refuse(wire.NotJSON).In("Content-Type")
+	}
+	body, refusal := readBody(w, r, wire.MaxPost)
+	if refusal != nil {
+		return refusal
+	}
+	post, refusal := wire.ParsePost(body)
+	if refusal != nil {
+		return refusal
+	}
+	ref := res.ref(bearer(r))
+	x := store.Exchange{Ack: post.Ack, Renew: true}
+	if post.After != nil {
+		x.After, x.Max = *post.After, maxRead
+		x.Ack = max(x.Ack, x.After)
+	}
+	if post.Use != 0 {
+		if refusal := s.use(ref, post.Use, x.Ack); refusal != nil {
+			return refusal
+		}
+	}
+	for i, message := range post.Frames {
+		u, refusal := wire.ParseNumbered(message, post.First+int64(i), s.cfg.Limits.wire())
+		x.Frames = append(x.Frames, storeFrame(u, refusal))
+	}
+	result, err := s.store.Exchange(r.Context(), ref, x)
+	if err != nil {
+		return refusalOfStore(err, s.log)
+	}
+	s.due(res.room, result.Due)
+	s.counts.refused.Add(uint64(len(result.Refused)))
+	s.counts.up.Add(uint64(len(x.Frames)))
+	if result.Gap {
+		refusal := wire.Refuse(wire.Gap)
+		refusal.Received = &result.Received
+		return refusal
+	}
+	replyJSON(w, http.StatusOK, wire.PostReply{Received: result.Received, Frames: s.encodeFrames(result.Frames)})
+	return nil
+}
