@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -22,7 +21,9 @@ import (
 type Config struct {
 	// Authenticate tells who makes a join request, from its Authorization header
 	// or whatever else it carries. An error refuses it as unauthorized, or as
-	// the [Error] that it wraps. Nil lets anybody in.
+	// the [Error] that it wraps. Nil lets anybody in. It is asked at joins, and for a newer
+	// token that a client refreshes its session with, which comes in a request that has
+	// nothing but the Authorization header; the session's own secret opens everything else.
 	Authenticate func(r *http.Request) (Identity, error)
 
 	// Authorize decides whether an identity may do something in a room. An error refuses
@@ -34,7 +35,8 @@ type Config struct {
 	// join fail as unavailable. Nil hands out none.
 	ICEServers func(ctx context.Context, r ICERequest) (ICE, error)
 
-	// Observe is told what happens. It is called from many goroutines, and must not block.
+	// Observe is told what happens. It is called from many goroutines, must neither block nor
+	// panic, and must not call the server's Shutdown or Close.
 	Observe func(Event)
 
 	// Origins are the web origins that may use the server, such as
@@ -91,9 +93,16 @@ type Identity struct {
 	Claims  any       // for the app's own Authorize
 }
 
+// The verbs of an [Action]. All three are asked at the join: who may not signal or broadcast is refused when it tries.
+const (
+	VerbJoin      = "join"
+	VerbSignal    = "signal"    // to one peer
+	VerbBroadcast = "broadcast" // to all
+)
+
 // Action is something that an identity wants to do.
 type Action struct {
-	Verb string // "join"
+	Verb string
 	Room string
 	Peer string // the peer id asked for; "": any
 }
@@ -152,11 +161,26 @@ func (c Config) resolved() (Config, error) {
 	if t.Lease <= 2*t.Heartbeat {
 		faults = append(faults, fmt.Errorf("Timing.Lease is %v; it must be more than two heartbeats of %v", t.Lease, t.Heartbeat))
 	}
+	if l.Broadcast > l.Frame {
+		faults = append(faults, fmt.Errorf("Limits.Broadcast is %d; it must not be above Limits.Frame, %d", l.Broadcast, l.Frame))
+	}
+	if l.Name+l.Meta > l.MailboxBytes/8 {
+		faults = append(faults, fmt.Errorf("Limits.Name and Limits.Meta together are above an eighth of Limits.MailboxBytes, %d", l.MailboxBytes))
+	}
+	if t.Away > t.Left {
+		faults = append(faults, fmt.Errorf("Timing.Away is %v; it must not be above Timing.Left, %v", t.Away, t.Left))
+	}
+	if t.Heartbeat < 10*time.Millisecond {
+		faults = append(faults, fmt.Errorf("Timing.Heartbeat is %v; it must be at least 10ms", t.Heartbeat))
+	}
+	origins := make([]string, len(c.Origins)) // not the caller's
 	for i, origin := range c.Origins {
-		if err := checkOrigin(origin); err != nil {
+		var err error
+		if origins[i], err = normalOrigin(origin); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", fmt.Sprintf("Origins[%d]", i), err))
 		}
 	}
+	c.Origins = origins
 	if c.Store == nil {
 		c.Store = memory.New()
 	}
@@ -165,18 +189,6 @@ func (c Config) resolved() (Config, error) {
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c, errors.Join(faults...)
-}
-
-// checkOrigin says what is wrong with a configured origin.
-func checkOrigin(origin string) error {
-	if origin == "*" {
-		return nil
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
-		return fmt.Errorf("%q is not an origin like https://app.example", origin)
-	}
-	return nil
 }
 
 func (c Config) rules() store.Rules {

@@ -13,7 +13,10 @@
 // happens ([Config.Observe]).
 //
 // A join makes a session: an identity in one room, and a mailbox of numbered frames not yet
-// acknowledged. A link, here a WebSocket, carries the frames for as long as it
-// holds; the next one goes on where it broke. Rooms are kept by a [store.Store], by
-// default in memory.
+// acknowledged. A link carries the frames for as long as it holds: a WebSocket, server-sent
+// events, long or short polls; the next one goes on where it broke. Rooms are kept by a
+// [store.Store], by default in memory.
+//
+// The server's own view of its rooms is [Server.Peers], [Server.Rooms], [Server.Send]
+// and [Server.Disconnect].
 package signaling

@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 
@@ -14,8 +15,8 @@ var ErrServerClosed = errors.New("signaling: server closed")
 // Error is a refusal that a hook words itself: its message reaches the client,
 // which the text of any other error never does.
 type Error struct {
-	Code    string // of the protocol's table, e.g. "unauthorized", "forbidden", "unavailable"
-	Message string
+	Code    string // of the protocol's table: "unauthorized", "forbidden", "unavailable"; any other: that of the hook
+	Message string // "": the table's
 }
 
 // Error implements error.
@@ -24,10 +25,23 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 // refusalOfHook returns what a client is told of a hook's error.
 func refusalOfHook(err error, code wire.Code) *wire.Error {
 	var e *Error
-	if errors.As(err, &e) && wire.Code(e.Code).Row().Code == wire.Code(e.Code) {
-		return &wire.Error{Code: wire.Code(e.Code), Message: e.Message}
+	if !errors.As(err, &e) {
+		return wire.Refuse(code)
 	}
-	return wire.Refuse(code)
+	if given := wire.Code(e.Code); given.Row().Code == given {
+		code = given
+	}
+	refusal := wire.Refuse(code)
+	refusal.Message = cmp.Or(e.Message, refusal.Message)
+	if code == wire.Unavailable {
+		refusal.RetryAfter = 1
+	}
+	return refusal
+}
+
+func isEnded(err error, code string) bool {
+	var ended *store.EndedError
+	return errors.As(err, &ended) && ended.Code == code
 }
 
 var codeOfStore = map[error]wire.Code{

@@ -11,7 +11,7 @@ const (
 	JoinRefused   EventKind = "join_refused"   // Code says why
 	LinkOpened    EventKind = "link_opened"    // a link of a session was confirmed
 	LinkClosed    EventKind = "link_closed"    // Code says why; "": the client closed it, or it broke
-	SessionLeft   EventKind = "session_left"   // the client asked to leave
+	SessionLeft   EventKind = "session_left"   // the client left at once; a soft leave, which it can take back, makes none
 )
 
 // Event is something that happened on this server. What a shared store does for

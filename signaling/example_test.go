@@ -1,6 +1,7 @@
 package signaling_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"net/http"
@@ -34,6 +35,8 @@ func Example() {
 // user is what an app knows of its users.
 type user struct{ ID, Name string }
 
+var yourSTUNAndTURN = []signaling.ICEServer{{URLs: []string{"stun:relay.example"}}}
+
 func userOf(*http.Request) (user, error) { return user{"42", "Ada"}, nil }
 
 func Example_embed() {
@@ -42,10 +45,13 @@ func Example_embed() {
 			user, err := userOf(r) // your own cookie, token, …
 			return signaling.Identity{Subject: user.ID, Name: user.Name}, err
 		},
+		ICEServers: func(context.Context, signaling.ICERequest) (signaling.ICE, error) {
+			return signaling.ICE{Servers: yourSTUNAndTURN}, nil // package relay/credentials mints for ours
+		},
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	http.Handle("/rtc/v1/", server)
+	http.Handle("/v1/", server)
 	log.Fatal(http.ListenAndServe(":8080", nil))
 }

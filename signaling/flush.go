@@ -44,9 +44,8 @@ func (l *link) exchange(buf []byte, ping bool) []byte {
 	x := store.Exchange{Ack: min(l.acked.Load(), sent), After: sent, Fence: l.fence}
 	if l.confirmed.Load() {
 		x.Max = maxRead
-		// A WebSocket that pings is one that was heard; a stream of events hears nothing, its
-		// client renews by POST.
-		x.Renew = ping && l.kind == kindWebSocket
+		// A stream of events hears nothing: its client renews by POST.
+		x.Renew = ping && l.kind == kindWebSocket && l.silence() <= s.cfg.Timing.Heartbeat
 	}
 	result, err := s.store.Exchange(s.ctx, l.ref, x)
 	switch {
@@ -70,10 +69,10 @@ func (l *link) exchange(buf []byte, ping bool) []byte {
 	}
 	for _, f := range result.Frames {
 		buf = appendFrame(buf[:0], f)
+		l.sent.Store(f.N) // first, for the acknowledgement may come before the write returns
 		if !l.write(f.N, buf) {
 			return nil
 		}
-		l.sent.Store(f.N)
 		s.counts.down.Add(1)
 	}
 	if len(result.Frames) > 0 && l.sent.Load() < result.Tail {

@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/store"
@@ -22,18 +20,20 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	if !isJSON(r) {
 		return wire.Refuse(wire.NotJSON).In("Content-Type")
 	}
-	body, refusal := readBody(w, r, maxBody)
+	// In JSON a character can take six bytes.
+	limit := maxBody + 6*int64(s.cfg.Limits.Name+s.cfg.Limits.Meta)
+	body, refusal := readBody(w, r, limit)
 	if refusal != nil {
 		return refusal
 	}
 	req, refusal := wire.ParseJoin(body, s.cfg.Limits.wire())
 	if refusal != nil {
-		return s.refusedJoin(res, refusal)
+		return refusal
 	}
-	if refusal := s.admit(r, res, &req); refusal != nil {
-		return s.refusedJoin(res, refusal)
+	ask, refusal := s.admit(r, res, req)
+	if refusal != nil {
+		return refusal
 	}
-	ask := s.ask(req)
 	joined, err := s.store.Join(r.Context(), res.room, ask)
 	if err != nil {
 		refusal := refusalOfStore(err, s.log)
@@ -43,20 +43,21 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 		case errors.Is(err, store.ErrPeerTaken):
 			refusal = refusal.In("peer")
 		}
-		return s.refusedJoin(res, refusal)
+		return refusal
 	}
 	s.due(res.room, joined.Due)
+	if joined.Session == ask.Session {
+		s.joined(r, res, joined)
+	}
 	ice, refusal := s.iceFor(r, res.room, joined.Peer)
 	if refusal != nil {
 		return refusal // the same attempt, made again, returns the same session
-	}
-	if joined.Session == ask.Session {
-		s.joined(r, res, joined)
 	}
 	replyJSON(w, http.StatusCreated, wire.JoinReply{
 		Session:    joined.Session,
 		Secret:     secretOf(joined.Salt, req.Attempt),
 		Peer:       joined.Peer,
+		Name:       ask.Name,
 		Epoch:      joined.Epoch,
 		Resumed:    joined.Resumed,
 		At:         joined.At,
@@ -68,54 +69,6 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 		Node:       s.cfg.Node,
 	})
 	return nil
-}
-
-// admit asks the hooks whether the join may be.
-func (s *Server) admit(r *http.Request, res resource, req *wire.JoinRequest) *wire.Error {
-	var id Identity
-	if s.cfg.Authenticate != nil {
-		var err error
-		if id, err = s.cfg.Authenticate(r); err != nil {
-			s.log.Info("join not authenticated", "room", res.room, "from", clientAddress(r), "error", err)
-			return refusalOfHook(err, wire.Unauthorized)
-		}
-	}
-	if s.cfg.Authorize != nil {
-		action := Action{Verb: "join", Room: res.room, Peer: req.Peer}
-		if err := s.cfg.Authorize(r.Context(), id, action); err != nil {
-			s.log.Info("join not authorized", "room", res.room, "subject", id.Subject, "error", err)
-			return refusalOfHook(err, wire.Forbidden)
-		}
-	}
-	if id.Name != "" {
-		req.Name = id.Name
-	}
-	return nil
-}
-
-// ask turns a join's body into what the store is asked. Its session and salt are used
-// only if the attempt is new.
-func (s *Server) ask(req wire.JoinRequest) store.JoinRequest {
-	salt := []byte(rand.Text())
-	canonical, err := json.Marshal(req)
-	if err != nil {
-		panic("signaling: " + err.Error()) // strings, and JSON that was parsed
-	}
-	return store.JoinRequest{
-		Attempt:    sha256.Sum256([]byte(req.Attempt)),
-		Body:       sha256.Sum256(canonical),
-		Resuming:   req.Resume != "",
-		Resume:     sha256.Sum256([]byte(req.Resume)),
-		Session:    randomID(16),
-		Salt:       salt,
-		SecretHash: sha256.Sum256([]byte(secretOf(salt, req.Attempt))),
-		Peer:       req.Peer,
-		Spare:      strings.ToLower(rand.Text()[:16]),
-		Instance:   req.Instance,
-		Name:       req.Name,
-		Meta:       req.Meta,
-		Rules:      s.cfg.rules(),
-	}
 }
 
 // secretOf derives a session's secret, so that a repeated join can be told it
@@ -142,11 +95,6 @@ func (s *Server) joined(r *http.Request, res resource, joined store.Joined) {
 	s.observe(Event{Kind: SessionJoined, Room: res.room, Session: joined.Session, Peer: joined.Peer, Resumed: joined.Resumed})
 }
 
-func (s *Server) refusedJoin(res resource, refusal *wire.Error) *wire.Error {
-	s.observe(Event{Kind: JoinRefused, Room: res.room, Code: string(refusal.Code)})
-	return refusal
-}
-
 // iceFor asks the hook for a peer's ICE servers.
 func (s *Server) iceFor(r *http.Request, room, peer string) (wire.ICEReply, *wire.Error) {
 	reply := wire.ICEReply{ICEServers: []wire.ICEServer{}}
@@ -156,9 +104,7 @@ func (s *Server) iceFor(r *http.Request, room, peer string) (wire.ICEReply, *wir
 	ice, err := s.cfg.ICEServers(r.Context(), ICERequest{Room: room, Peer: peer, HTTP: r})
 	if err != nil {
 		s.log.Error("no ICE servers", "room", room, "peer", peer, "error", err)
-		refusal := refusalOfHook(err, wire.Unavailable)
-		refusal.RetryAfter = 1
-		return reply, refusal
+		return reply, refusalOfHook(&Error{Code: string(wire.Unavailable), Message: "there are no ICE servers just now"}, wire.Unavailable)
 	}
 	for _, server := range ice.Servers {
 		reply.ICEServers = append(reply.ICEServers, wire.ICEServer(server))
@@ -201,14 +147,14 @@ func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request, res resource
 }
 
 func (s *Server) leave(w http.ResponseWriter, r *http.Request, res resource, secret string, soft bool) *wire.Error {
-	due, err := s.store.Leave(r.Context(), res.ref(secret), soft)
+	peer, due, err := s.store.Leave(r.Context(), res.ref(secret), soft)
 	var ended *store.EndedError
 	if err != nil && !errors.As(err, &ended) {
 		return refusalOfStore(err, s.log)
 	}
 	s.due(res.room, due)
-	if err == nil {
-		s.observe(Event{Kind: SessionLeft, Room: res.room, Session: res.session})
+	if err == nil && !soft {
+		s.observe(Event{Kind: SessionLeft, Room: res.room, Session: res.session, Peer: peer})
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -92,7 +92,7 @@ func TestRefusedRequests(t *testing.T) {
 		"a missing field":               {"POST", sessions("r"), `{}`, []string{"Content-Type", asJSON}, 400, wire.BadField, "attempt"},
 		"another content type":          {"POST", sessions("r"), string(good), []string{"Content-Type", "text/plain"}, 415, wire.NotJSON, "Content-Type"},
 		"no content type":               {"POST", sessions("r"), string(good), nil, 415, wire.NotJSON, "Content-Type"},
-		"a body that is too large":      {"POST", sessions("r"), strings.Repeat(" ", 20000), []string{"Content-Type", asJSON}, 413, wire.BodyTooLarge, ""},
+		"a body that is too large":      {"POST", sessions("r"), strings.Repeat(" ", 40000), []string{"Content-Type", asJSON}, 413, wire.BodyTooLarge, ""},
 		"a room of 300 characters":      {"POST", sessions(strings.Repeat("r", 300)), string(good), []string{"Content-Type", asJSON}, 400, wire.BadRoom, "room"},
 		"a room with a slash":           {"POST", sessions("a/b"), string(good), []string{"Content-Type", asJSON}, 400, wire.BadRoom, "room"},
 		"a room with an escaped slash":  {"POST", sessions("a%2Fb"), string(good), []string{"Content-Type", asJSON}, 400, wire.BadRoom, "room"},

@@ -17,7 +17,10 @@ import (
 // over runs a test for every kind of link.
 func over(t *testing.T, cfg signaling.Config, test func(s *service, kind string)) {
 	for _, kind := range kinds {
-		t.Run(kind, func(t *testing.T) { test(serve(t, cfg), kind) })
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(serve(t, cfg), kind)
+		})
 	}
 }
 

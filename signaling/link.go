@@ -73,6 +73,7 @@ type link struct {
 	told      int64 // of those, how many the client was told of; owned by the reader
 	untold    int   // bytes of the others; owned by the reader
 	malformed int   // owned by the reader
+	gap       int64 // the number that a gap was said to begin with last; owned by the reader
 
 	pinged time.Time // owned by heartbeat
 
@@ -245,13 +246,17 @@ func (l *link) beatTime() time.Duration {
 	return every
 }
 
+// silence is how long ago something was heard.
+func (l *link) silence() time.Duration {
+	return time.Since(processStart) - time.Duration(l.heard.Load())
+}
+
 // heartbeat runs on the server's clock.
 func (l *link) heartbeat() {
 	every := l.server.cfg.Timing.Heartbeat
 	now := time.Now()
-	silence := time.Since(processStart) - time.Duration(l.heard.Load())
 	switch {
-	case l.kind == kindWebSocket && silence > 2*every:
+	case l.kind == kindWebSocket && l.silence() > 2*every:
 		l.finish(nil, wire.Silent)
 		return
 	case !l.confirmed.Load() && now.Sub(l.opened) > probeTime:

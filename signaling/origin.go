@@ -1,12 +1,16 @@
 package signaling
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+
+	"github.com/parley-rtc/parley/internal/wire"
 )
 
 // allowOrigin says whether a request may be made from the site it comes from,
@@ -34,6 +38,44 @@ func (s *Server) originAllowed(origin, host string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host) && ownName(u.Hostname())
 }
+
+// normalOrigin writes a configured origin as browsers do.
+func normalOrigin(origin string) (string, error) {
+	if origin == "*" {
+		return origin, nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Hostname() == "" || strings.Contains(u.Host, "*") || strings.ContainsFunc(u.Host, notASCII) ||
+		u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", fmt.Errorf("%q is not an origin like https://app.example", origin)
+	}
+	defaults := map[string]string{"http": "80", "https": "443"}
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); port != "" && port == defaults[strings.ToLower(u.Scheme)] {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return strings.ToLower(u.Scheme) + "://" + host, nil
+}
+
+func notASCII(r rune) bool { return r > unicode.MaxASCII }
+
+// denied says once in the log that an origin was refused: without it the operator
+// sees nothing, and the user only a page that does not connect.
+func (s *Server) denied(origin string) *wire.Error {
+	s.mu.Lock()
+	seen := s.strangers[origin]
+	if !seen && len(s.strangers) < maxStrangers {
+		s.strangers[origin] = true
+	}
+	s.mu.Unlock()
+	if !seen {
+		s.log.Warn("origin denied; Config.Origins (--public-url, --allow-origin) can allow it", "origin", origin)
+	}
+	return wire.Refusef(wire.OriginDenied, "requests from %s are not allowed here; the operator can allow them", wire.ClipText(origin, 128))
+}
+
+// maxStrangers is how many refused origins are remembered to have been logged.
+const maxStrangers = 64
 
 // ownName says whether a host name cannot be made to point here by a stranger's DNS.
 // With any other, a page of the stranger's could pass as the server's own

@@ -28,7 +28,8 @@ func (l *link) receive(message []byte) {
 		}
 	case u.Kind == wire.KindAck:
 		if n := min(u.N, l.sent.Load()); n > l.acked.Load() {
-			l.acked.Store(n) // the mailbox hears of it with the next exchange
+			l.acked.Store(n)
+			l.wake() // the mailbox has to hear of it: it may be full
 		}
 	case u.Kind == wire.KindPing:
 		l.send(wire.AppendPong(nil))
@@ -53,15 +54,21 @@ func (s *Server) use(ref store.Ref, number, after int64) *wire.Error {
 func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
 	s := l.server
 	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{
-		Frames: []store.Sent{storeFrame(u, refusal)}, Ack: l.acked.Load(), Fence: l.fence,
+		Frames: []store.Sent{s.sent(u, refusal)}, Ack: l.acked.Load(), Fence: l.fence,
 	})
 	if err != nil {
+		if u.Kind == wire.KindLeave && isEnded(err, store.CodeLeft) {
+			l.observe(SessionLeft, "")
+		}
 		l.fail(err)
 		return
 	}
 	s.due(l.ref.Room, result.Due)
 	if result.Gap {
-		l.told, l.untold = result.Received, 0
+		if l.gap == result.Received+1 {
+			return // said once already: what was behind the gap is still coming in
+		}
+		l.gap, l.told, l.untold = result.Received+1, result.Received, 0
 		l.send(wire.Append(nil, wire.ReceivedFrame{
 			Kind: wire.KindReceived, N: result.Received, Code: wire.Gap, Message: wire.Gap.Row().Message,
 		}))
@@ -86,8 +93,12 @@ func (l *link) refuse(refusal *wire.Error) {
 	l.send(wire.Append(nil, wire.RefusedFrame{Kind: wire.KindRefused, Error: refusal}))
 }
 
-// storeFrame turns a numbered frame into the store's: as refused already, if it is not valid.
-func storeFrame(u wire.Uplink, refusal *wire.Error) store.Sent {
+// sent turns a numbered frame into the store's: as refused already, if it is not valid.
+func (s *Server) sent(u wire.Uplink, refusal *wire.Error) store.Sent {
+	var id Identity
+	if refusal == nil && u.Kind == wire.KindRefresh {
+		id, refusal = s.refresh(u.Token)
+	}
 	if refusal != nil {
 		return store.Sent{N: u.N, Kind: store.Invalid, Refusal: store.Refusal{Code: string(refusal.Code), Message: refusal.Message}}
 	}
@@ -99,6 +110,8 @@ func storeFrame(u wire.Uplink, refusal *wire.Error) store.Sent {
 		sent.Kind = store.Broadcast
 	case wire.KindChange:
 		sent.Kind = store.Change
+	case wire.KindRefresh:
+		sent.Kind, sent.Subject, sent.Expires = store.Refresh, id.Subject, id.expiresIn()
 	case wire.KindLeave:
 		sent.Kind = store.Leave
 	}

@@ -55,8 +55,9 @@ func parse(path string) (resource, *wire.Error) {
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if !s.allowOrigin(w, r) {
-		s.reply(w, wire.Refusef(wire.OriginDenied, "requests from %s are not allowed here", r.Header.Get("Origin")))
+		s.reply(w, s.denied(r.Header.Get("Origin")))
 		return
 	}
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
@@ -97,6 +98,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if refusal := serve(w, r, res); refusal != nil {
+		if res.session == "" {
+			s.observe(Event{Kind: JoinRefused, Room: res.room, Code: string(refusal.Code)})
+		}
 		s.reply(w, refusal)
 	}
 }
@@ -121,8 +125,9 @@ func (s *Server) reply(w http.ResponseWriter, refusal *wire.Error) {
 func replyJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	// A client that does not take its reply asks again.
-	_ = json.NewEncoder(w).Encode(v)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // it would make texts up to six times as long
+	_ = e.Encode(v)        // a client that does not take its reply asks again
 }
 
 // readBody reads a body of at most limit bytes.

@@ -30,6 +30,9 @@ type Server struct {
 	links  map[*link]struct{}        // guarded by mu; confirmed and not yet closed
 	sweeps map[string]*schedule.Item // guarded by mu; when a room is to be looked at
 
+	strangers map[string]bool      // guarded by mu; origins that were refused and logged
+	lingering map[carrier]struct{} // guarded by mu; closed, and waiting for the other side's close
+
 	drained chan struct{} // closed when the server stops serving: polls that wait are answered
 
 	work sync.WaitGroup // goroutines of links and sweeps; added to under mu while not closed
@@ -74,7 +77,9 @@ func New(cfg Config) (*Server, error) {
 		links:  make(map[*link]struct{}),
 		sweeps: make(map[string]*schedule.Item),
 
-		drained: make(chan struct{}),
+		strangers: make(map[string]bool),
+		lingering: make(map[carrier]struct{}),
+		drained:   make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
@@ -146,13 +151,19 @@ func (s *Server) Close() error {
 func (s *Server) close() {
 	s.mu.Lock()
 	s.stopServing(closed)
-	open := s.openLinks()
+	conns := make([]carrier, 0, len(s.links)+len(s.lingering))
+	for l := range s.links {
+		conns = append(conns, l.conn)
+	}
+	for conn := range s.lingering {
+		conns = append(conns, conn)
+	}
 	s.mu.Unlock()
 
 	s.cancel()
 	s.clock.Close()
-	for _, l := range open {
-		l.conn.Abort()
+	for _, conn := range conns {
+		conn.Abort()
 	}
 	s.work.Wait()
 }
@@ -194,6 +205,24 @@ func (s *Server) start(f func()) bool {
 	}
 	s.work.Go(f)
 	return true
+}
+
+// linger waits for the other side of a refused link to close, for a bounded time.
+func (s *Server) linger(conn carrier, drain func()) {
+	s.mu.Lock()
+	if s.state != closed {
+		s.lingering[conn] = struct{}{}
+	}
+	s.mu.Unlock()
+	wait := func() {
+		drain()
+		s.mu.Lock()
+		delete(s.lingering, conn)
+		s.mu.Unlock()
+	}
+	if !s.start(wait) {
+		conn.Abort()
+	}
 }
 
 // due has the room looked at when something in it is due.

@@ -56,6 +56,9 @@ func TestShutdownDoesNotWaitForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ws.Close()
+	for deadline := time.Now().Add(patience); s.Stats().Links == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -204,7 +207,7 @@ func TestObserveAndStatsTellOfLinks(t *testing.T) {
 	bob.cut()
 	lines := []string{
 		"session_joined alice  ", "link_opened alice websocket ", "session_joined bob  ", "link_opened bob websocket ",
-		"session_left   ", "link_closed alice websocket left", "link_closed bob websocket ",
+		"session_left alice  ", "link_closed alice websocket left", "link_closed bob websocket ",
 	}
 	deadline := time.Now().Add(patience)
 	for {

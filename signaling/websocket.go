@@ -39,9 +39,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 		s.counts.refused.Add(1)
 		_ = conn.Write(0, wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message}))
 		conn.Close(refusal.Code.Row().Close, string(refusal.Code))
-		if !s.start(conn.Drain) {
-			conn.Abort()
-		}
+		s.linger(conn, conn.Drain)
 		return nil
 	}
 	read := func() {

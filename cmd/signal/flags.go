@@ -16,13 +16,13 @@ import (
 
 // flags are the command line, each also a variable of the environment.
 type flags struct {
-	Listen      string   `help:"Address to serve signaling and the editor on." default:":8080" env:"PARLEY_LISTEN" placeholder:"ADDR"`
+	Listen      string   `help:"Address to serve signaling and the editor on, by default ${default}." default:":8080" env:"PARLEY_LISTEN" placeholder:"ADDR"`
 	PublicURL   string   `help:"URL under which browsers reach this server; the only web origin allowed then, beside --allow-origin." env:"PARLEY_PUBLIC_URL" placeholder:"URL"`
 	AllowOrigin []string `help:"Another web origin that may use the server, such as https://app.example. Repeatable." env:"PARLEY_ALLOW_ORIGIN" placeholder:"ORIGIN"`
 
 	PublicIP    netip.Addr       `help:"IPv4 address under which clients reach the relay. Found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
-	RelayListen string           `help:"UDP address to serve STUN and TURN on." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
-	RelayPorts  daemon.PortRange `help:"UDP ports for relayed traffic." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
+	RelayListen string           `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
+	RelayPorts  daemon.PortRange `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
 	TurnSecret  string           `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
 	TurnURL     []string         `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
 	NoRelay     bool             `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
@@ -48,6 +48,16 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (fl
 
 // check refuses what the types of the flags allow and the service does not.
 func (f *flags) check() error {
+	for flag, addr := range map[string]string{"--listen": f.Listen, "--relay-listen": f.RelayListen} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return daemon.Usagef("%s: %q is not host:port; on every interface that is :8080, say", flag, addr)
+		}
+	}
+	for _, origin := range f.AllowOrigin {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Path != "") {
+			return daemon.Usagef("--allow-origin: %q is not an origin like https://app.example", origin)
+		}
+	}
 	if f.PublicURL != "" {
 		u, err := url.Parse(f.PublicURL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {

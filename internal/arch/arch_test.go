@@ -28,12 +28,15 @@ var arrows = map[string][]string{
 	"cmd/signal": {"internal/daemon", "relay", "relay/credentials", "signaling", "web"},
 	"cmd/turn":   {"internal/daemon", "relay", "relay/credentials"},
 
-	"signaling":                    {"internal/wire", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/websocket", "signaling/store"},
-	"signaling/store":              {},
-	"signaling/storetest":          {"signaling/store"},
-	"signaling/internal/memory":    {"signaling/store"},
-	"signaling/internal/schedule":  {},
-	"signaling/internal/websocket": {},
+	"signaling":           {"internal/wire", "signaling/internal/eventstream", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/websocket", "signaling/store"},
+	"signaling/store":     {},
+	"signaling/storetest": {"signaling/store"},
+	"signaling/tokens":    {"signaling"},
+
+	"signaling/internal/eventstream": {},
+	"signaling/internal/memory":      {"signaling/store"},
+	"signaling/internal/schedule":    {},
+	"signaling/internal/websocket":   {},
 
 	"relay":                   {"relay/credentials", "relay/internal/pionturn", "relay/internal/policy", "relay/internal/tally"},
 	"relay/credentials":       {},
@@ -51,7 +54,7 @@ var arrows = map[string][]string{
 
 // links are what must not be among the dependencies of a package, by prefix.
 var links = map[string][]string{
-	"signaling":         {"github.com/pion/", "github.com/redis/", module + "/relay", module + "/web"},
+	"signaling":         {"github.com/pion/", "github.com/golang-jwt/", "github.com/redis/", module + "/relay", module + "/web"},
 	"relay":             {"net/http", "github.com/gorilla/", module + "/signaling", module + "/web"},
 	"relay/credentials": {"net/http", "github.com/"},
 }

@@ -60,6 +60,7 @@ const (
 	Lost           Code = "lost"
 	Slow           Code = "slow"
 	Kicked         Code = "kicked"
+	Expired        Code = "expired"
 	ResumedByOther Code = "resumed"
 	Rejoin         Code = "rejoin"
 	Drain          Code = "drain"
@@ -126,6 +127,7 @@ var Rows = []Row{
 	{Lost, http.StatusGone, 4110, "the session had no link for too long"},
 	{Slow, http.StatusGone, 4111, "the session did not read its frames"},
 	{Kicked, http.StatusGone, 4011, "the session was ended by the operator"},
+	{Expired, http.StatusGone, 4112, "the app token has expired; join with a new one"},
 	{ResumedByOther, http.StatusGone, 4012, "the session was resumed by a newer one"},
 	{Rejoin, http.StatusGone, 4100, "the server is going away; join again"},
 	{Drain, http.StatusServiceUnavailable, 4200, "this node is shutting down; open another link"},

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 )
@@ -141,12 +142,14 @@ type BareFrame struct {
 
 // Append appends v, a frame of this package, as JSON.
 func Append(b []byte, v any) []byte {
-	encoded, err := json.Marshal(v)
-	if err != nil {
+	buf := bytes.NewBuffer(b)
+	e := json.NewEncoder(buf)
+	e.SetEscapeHTML(false) // it would make texts up to six times as long
+	if err := e.Encode(v); err != nil {
 		// Every frame type marshals: strings, numbers and JSON that was parsed.
 		panic("wire: " + err.Error())
 	}
-	return append(b, encoded...)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
 
 // ICEFrame brings fresh ICE servers.

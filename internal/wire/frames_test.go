@@ -169,7 +169,7 @@ func FuzzParseUplink(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		u, refusal := ParseUplink(text, v.Limits)
-		if refusal == nil && !u.Numbered() && u.Kind != KindAck && u.Kind != KindPing && u.Kind != KindPong {
+		if refusal == nil && !u.Numbered() && u.Kind != KindAck && u.Kind != KindPing && u.Kind != KindPong && u.Kind != KindUse {
 			t.Errorf("%q was taken as %+v", text, u)
 		}
 		if refusal == nil && u.Kind == KindSignal {

@@ -35,6 +35,7 @@ type JoinReply struct {
 	Session    string      `json:"session"`
 	Secret     string      `json:"secret"`
 	Peer       string      `json:"peer"`
+	Name       string      `json:"name,omitempty"` // as the others see it
 	Epoch      int64       `json:"epoch"`
 	Resumed    bool        `json:"resumed"`
 	At         int64       `json:"at"`
@@ -127,14 +128,14 @@ func decodeStrict(body []byte, v any, unreadable Code) *Error {
 			name = strings.Trim(name, `"`)
 			return Refusef(UnknownField, "there is no field %q", clip(name)).In(clip(name))
 		case errors.As(err, &wrong) && wrong.Field != "":
-			return Refusef(BadField, "%s cannot be a %s", wrong.Field, wrong.Value).In(wrong.Field)
+			return Refusef(BadField, "%s cannot be of type %s", wrong.Field, clip(wrong.Value)).In(wrong.Field)
 		}
 		return Refusef(unreadable, "not valid JSON")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return Refusef(unreadable, "something follows the JSON object")
 	}
-	return nil
+	return checkKeys(body, v, unreadable)
 }
 
 // clip keeps what a client sent short enough to be said back to it.

@@ -26,6 +26,8 @@ func TestParseJoin(t *testing.T) {
 		"not UTF-8":                    {body: "{" + ids + ",\"name\":\"\xff\"}", code: BadRequest},
 		"an unknown field":             {body: `{` + ids + `,"romm":1}`, code: UnknownField, field: "romm"},
 		"an unknown field, very long":  {body: `{` + ids + `,"` + strings.Repeat("x", 500) + `":1}`, code: UnknownField, field: strings.Repeat("x", 64) + "…"},
+		"a field in capitals":          {body: `{` + ids + `,"NAME":"a"}`, code: UnknownField, field: "NAME"},
+		"a field twice":                {body: `{` + ids + `,"name":"a","name":"b"}`, code: BadRequest, field: "name"},
 		"a field of the wrong type":    {body: `{` + ids + `,"peer":7}`, code: BadField, field: "peer"},
 		"no attempt":                   {body: `{"instance":"a"}`, code: BadField, field: "attempt"},
 		"an attempt of too few bits":   {body: `{"attempt":"abc","instance":"a"}`, code: BadField, field: "attempt"},

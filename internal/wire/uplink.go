@@ -10,6 +10,7 @@ const (
 	KindSignal    = "signal"
 	KindBroadcast = "broadcast"
 	KindChange    = "change"
+	KindRefresh   = "refresh"
 	KindLeave     = "leave"
 
 	KindAck  = "ack"
@@ -30,6 +31,9 @@ const (
 	KindEnded      = "ended"
 )
 
+// maxToken is how long an app token may be.
+const maxToken = 8 << 10
+
 // maxNumber is the greatest integer that every JSON reader keeps exact.
 const maxNumber = 1<<53 - 1
 
@@ -43,6 +47,7 @@ type Uplink struct {
 	Data  json.RawMessage `json:"data"`
 	Name  *string         `json:"name"`
 	Meta  json.RawMessage `json:"meta"`  // "null" clears it
+	Token string          `json:"token"` // refresh: an app token
 	Link  int64           `json:"link"`  // use: the link
 	After int64           `json:"after"` // use: the last downlink frame that the client has
 }
@@ -83,8 +88,8 @@ func parseUplink(message []byte, implied int64, limits Limits) (Uplink, *Error) 
 	if err != nil {
 		return Uplink{Kind: u.Kind, N: number(u.N)}, err
 	}
-	u.Data = oneLine(u.Data)
-	u.Meta = oneLine(u.Meta)
+	u.Data = OneLine(u.Data)
+	u.Meta = OneLine(u.Meta)
 	return u, nil
 }
 
@@ -109,7 +114,7 @@ func (u Uplink) check(limits Limits) *Error {
 		return nil
 	}
 	switch u.Kind {
-	case KindSignal, KindBroadcast, KindChange, KindLeave:
+	case KindSignal, KindBroadcast, KindChange, KindRefresh, KindLeave:
 	default:
 		return Refusef(UnknownKind, "there is no kind %q", clip(u.Kind)).In("kind")
 	}
@@ -133,6 +138,10 @@ func (u Uplink) check(limits Limits) *Error {
 		case len(u.Data) > limits.Broadcast:
 			return Refusef(DataTooLarge, "data of a broadcast is %d bytes; the limit is %d", len(u.Data), limits.Broadcast).In("data").Over(int64(limits.Broadcast))
 		}
+	case KindRefresh:
+		if u.Token == "" || len(u.Token) > maxToken {
+			return Refusef(BadFrame, "token is not 1 to %d bytes", maxToken).In("token").Over(maxToken)
+		}
 	case KindChange:
 		if u.Name == nil && u.Meta == nil {
 			return Refusef(BadFrame, "a change has name, meta or both").In("name")
@@ -154,9 +163,9 @@ func number(n int64) int64 {
 	return n
 }
 
-// oneLine takes the line breaks out of JSON, so that every link can carry it in
+// OneLine takes the line breaks out of JSON, so that every link can carry it in
 // a line.
-func oneLine(raw json.RawMessage) json.RawMessage {
+func OneLine(raw json.RawMessage) json.RawMessage {
 	if !bytes.ContainsAny(raw, "\r\n") {
 		return raw
 	}

@@ -66,6 +66,21 @@ func checkText(field, s string, limit int) *Error {
 	return nil
 }
 
+// ClipText makes a shown text of s that is valid and not too long.
+func ClipText(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	for len(s) > limit {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+	}
+	return s
+}
+
 func checkMeta(meta []byte, limit int) *Error {
 	if len(meta) > limit {
 		return Refusef(BadField, "meta is %d bytes; the limit is %d", len(meta), limit).In("meta").Over(int64(limit))

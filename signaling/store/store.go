@@ -41,15 +41,15 @@ type Store interface {
 	Detach(ctx context.Context, ref Ref, fence int64) (Due, error)
 
 	// Leave ends a session at its own wish: softly (it can be resumed, or linked
-	// again, within Rules.Leaving), or at once. Errors: those of Ref.
-	Leave(ctx context.Context, ref Ref, soft bool) (Due, error)
+	// again, within Rules.Leaving), or at once. It returns whose session it was. Errors: those of Ref.
+	Leave(ctx context.Context, ref Ref, soft bool) (peer string, due Due, err error)
 
-	// End ends a session at the server's wish; code is what its client is told.
-	// Error: ErrNoSession.
+	// End ends a session at the server's wish. Its client is told code; the others
+	// are, too, if it is lost, slow or kicked, and kicked otherwise. Error: ErrNoSession.
 	End(ctx context.Context, room, session, code string) (Due, error)
 
 	// Post puts a frame of the server's own into a peer's mailbox; to "" is everybody's.
-	// A key used within the last Rules.Tombstone does nothing. Errors: ErrNoPeer, ErrBusy.
+	// A key used within the last Rules.Tombstone does nothing. Errors: ErrNoPeer, also when nobody is there; ErrBusy.
 	Post(ctx context.Context, room, key, to string, data []byte) (Due, error)
 
 	// Roster returns who is in a room. A room that nobody is in has an empty one.
@@ -97,14 +97,20 @@ const (
 	CodeNoPeer     = "no_peer"     // refused: nobody of that peer id is there
 	CodeStaleEpoch = "stale_epoch" // refused: the peer has another epoch now
 	CodeBusy       = "busy"        // refused: the peer's mailbox is full
+	CodeForbidden  = "forbidden"   // refused: the session may not do this
+	CodeExpired    = "expired"     // ended: what it joined with is not good any more
 )
 
 // Rules are the limits and times of a room: those of its latest join. They
 // travel with the joins, so that a store has no configuration of its own.
 type Rules struct {
-	Peers         int // sessions in the room
-	MailboxFrames int // frames that wait for one session
-	MailboxBytes  int // bytes that wait for one session; a quarter at most from one sender
+	Peers int // sessions in the room
+
+	// What waits for one session. A frame counts Overhead and the bytes of its data, name,
+	// meta and message. Frames that peers send (Signal, and Changed by a change) may take three
+	// quarters in all and a quarter each, but one frame of a sender always may; the rest is for frames of the server's making.
+	MailboxFrames int
+	MailboxBytes  int
 
 	Lease     time.Duration // a linked session is shown as away so long after a renewal, and gone Left later
 	Polling   time.Duration // one that polls is gone so long after a poll instead
@@ -115,6 +121,9 @@ type Rules struct {
 	Attempt   time.Duration // a join can be repeated so long
 	Tombstone time.Duration // an end is remembered so long
 }
+
+// Overhead is what a frame counts in a mailbox beside its contents, in bytes.
+const Overhead = 128
 
 // Ref names a session with the proof of being allowed to. Errors of the steps
 // that take one: ErrNoSession, ErrWrongSecret, *EndedError.
@@ -130,8 +139,11 @@ type Due = time.Duration
 type JoinRequest struct {
 	Attempt  [32]byte // hash of the attempt
 	Body     [32]byte // hash of everything the client asked for
-	Resume   [32]byte // hash of an earlier session's secret; zero: none
-	Resuming bool
+	Resuming bool     // take over the peer id of the session with the secret of hash Resume,
+	Resume   [32]byte // if it has the same Subject, and the peer id wanted, if one is
+	Subject  string   // the app's id for the user; "": unknown
+	Deny     Deny
+	Expires  time.Duration // the session ends as expired so long from now, unless refreshed; 0: never
 
 	Session    string // the id of the session, if one is made
 	Salt       []byte // what the secret is derived from, with the attempt
@@ -144,6 +156,13 @@ type JoinRequest struct {
 	Meta     []byte // JSON; nil: none
 
 	Rules Rules
+}
+
+// Deny is what a session may not do: such frames are refused as forbidden.
+type Deny struct {
+	Signal    bool
+	Broadcast bool
+	Rename    bool // a Change of the name
 }
 
 // Joined is a session as its join is answered.
@@ -192,7 +211,7 @@ type Link struct {
 	Goes  int64  // a poll: goes on with the polling link of this number, in its next turn; 0: opens a link
 	Probe bool   // it is opened to be tried only
 	Use   int64  // confirm the probe of this number; 0: open a link
-	After int64  // the last frame the client has; < 0: the last it acknowledged
+	After int64  // the last frame the client has; less than what it acknowledged means that
 }
 
 // Attached is a session as its new link finds it.
@@ -210,8 +229,8 @@ type Attached struct {
 // Exchange is what a session sends and asks for in one step.
 type Exchange struct {
 	Frames []Sent // numbered without gaps; those received already are skipped
-	Ack    int64  // the client has handled frames up to here; only rises
-	After  int64  // read what is after here
+	Ack    int64  // the client has handled frames up to here; only rises, whatever the fence
+	After  int64  // read what is after here, and not acknowledged
 	Max    int    // bytes to read: at least one frame, if there is one; 0: none
 	Fence  int64  // of the link; 0: no link's
 	Turn   int64  // of a polling link; 0: not one
@@ -252,6 +271,7 @@ const (
 	Broadcast                  // up; comes down as Signal
 	Change                     // up
 	Leave                      // up
+	Refresh                    // up
 	Invalid                    // up: consumed, and refused for the reason given
 	JoinedRoom                 // down
 	LeftRoom                   // down
@@ -270,6 +290,9 @@ type Sent struct {
 	Meta  []byte  // Change: JSON; nil: stays; "null": taken away
 
 	Refusal Refusal // Invalid: why; its N is not read
+
+	Subject string        // Refresh: whose the new token is; forbidden if not the session's
+	Expires time.Duration // Refresh: as JoinRequest.Expires
 }
 
 // Frame is one frame in a mailbox. Its slices are shared and never written to.

@@ -101,9 +101,9 @@ var frameCases = []Case{
 		f.equal("after an acknowledgement", tell(result.Frames), []string{"3 signal alice 3"})
 		f.equal("tail", result.Tail, 3)
 		f.exchange(bob, store.Exchange{Ack: 1})
-		_, err := f.Exchange(context.Background(), bob.ref, store.Exchange{After: 1, Max: 1, Fence: bob.fence})
-		f.is(err, store.ErrHistoryLost)
-		_, err = f.Exchange(context.Background(), bob.ref, store.Exchange{After: 4, Max: 1, Fence: bob.fence})
+		result = f.exchange(bob, store.Exchange{After: 1, Max: 1 << 20, Fence: bob.fence})
+		f.equal("what is acknowledged is not read again", tell(result.Frames), []string{"3 signal alice 3"})
+		_, err := f.Exchange(context.Background(), bob.ref, store.Exchange{After: 4, Max: 1, Fence: bob.fence})
 		f.is(err, store.ErrHistoryLost)
 	})},
 	{"a read has a limit, and one frame at least", with(func(f *fixture) {
@@ -136,16 +136,56 @@ var frameCases = []Case{
 		f.equal("refused", f.send(alice, signal(1, bob, big)).Refused, []store.Refusal{})
 		f.equal("refused", f.send(alice, signal(2, bob, big)).Refused, []store.Refusal{{N: 2, To: "bob", Code: store.CodeBusy}})
 	})},
+	{"all senders together leave a quarter of a mailbox free", with(func(f *fixture) {
+		bob := f.linked("bob")
+		share, taken := Rules.MailboxFrames/4, 0
+		for _, peer := range []string{"a", "b", "c"} {
+			sender := f.linked(peer)
+			for n := range share {
+				taken += 1 - len(f.send(sender, signal(int64(n+1), bob, "1")).Refused)
+			}
+		}
+		f.equal("frames taken, beside three of the roster", taken, Rules.MailboxFrames*3/4-3)
+	})},
+	{"a peer cannot fill a mailbox with changes either", with(func(f *fixture) {
+		alice, bob := f.linked("alice"), f.linked("bob")
+		refused := 0
+		for n := range int64(Rules.MailboxFrames) / 2 {
+			name := fmt.Sprint(n)
+			refused += len(f.send(alice, store.Sent{N: n + 1, Kind: store.Change, Name: &name}).Refused)
+		}
+		f.equal("refused", refused, Rules.MailboxFrames/4)
+		f.equal("name, as it was told", f.attach(bob, -1).Peers[0].Name, fmt.Sprint(Rules.MailboxFrames/4-1))
+	})},
 	{"who has no place for the roster is ended as slow, and that is told", with(func(f *fixture) {
 		alice, bob := f.linked("alice"), f.linked("bob")
-		for n := range int64(Rules.MailboxFrames) + 1 {
-			name := fmt.Sprint(n)
-			f.send(alice, store.Sent{N: n + 1, Kind: store.Change, Name: &name})
+		for n := range Rules.MailboxFrames/2 + 1 { // each comes and goes
+			s, err := f.try(f.request(fmt.Sprint(n), ""))
+			f.is(err, nil)
+			_, _, err = f.Leave(context.Background(), s.ref, false)
+			f.is(err, nil)
+			f.exchange(alice, store.Exchange{Ack: 1 << 40})
 		}
 		f.ended(bob, store.CodeSlow)
-		frames := f.read(alice, 0)
-		f.equal("alice's last", tell(frames[len(frames)-1:]), []string{"2 left bob slow"})
 		f.equal("roster", f.peers(), []string{"alice:here"})
+	})},
+	{"what a session may not do is refused", with(func(f *fixture) {
+		bob := f.linked("bob")
+		req := f.request("muted", "muted")
+		req.Deny = store.Deny{Signal: true, Broadcast: true, Rename: true}
+		muted, err := f.try(req)
+		f.is(err, nil)
+		name := "another"
+		result := f.exchange(muted, store.Exchange{Frames: []store.Sent{
+			signal(1, bob, "1"),
+			{N: 2, Kind: store.Broadcast, Data: []byte("1")},
+			{N: 3, Kind: store.Change, Name: &name},
+			{N: 4, Kind: store.Change, Meta: []byte("1")},
+		}})
+		f.equal("refused", result.Refused, []store.Refusal{
+			{N: 1, To: "bob", Code: store.CodeForbidden}, {N: 2, Code: store.CodeForbidden}, {N: 3, Code: store.CodeForbidden},
+		})
+		f.equal("bob's", tell(f.read(bob, 0)), []string{"1 joined muted", "2 changed muted meta=1"})
 	})},
 	{"the server's own frames arrive once per key", with(func(f *fixture) {
 		ctx := context.Background()

@@ -54,7 +54,7 @@ var joinCases = []Case{
 	})},
 	{"an attempt whose session ended says so", with(func(f *fixture) {
 		alice := f.join("alice")
-		_, err := f.Leave(context.Background(), alice.ref, false)
+		_, _, err := f.Leave(context.Background(), alice.ref, false)
 		f.is(err, nil)
 		_, err = f.try(f.request("attempt of alice", "alice"))
 		var ended *store.EndedError
@@ -67,7 +67,7 @@ var joinCases = []Case{
 		_, err := f.try(f.request("b", "alice"))
 		f.is(err, store.ErrPeerTaken)
 		f.equal("roster", f.peers(), []string{"alice:here"})
-		_, err = f.Leave(context.Background(), alice.ref, false)
+		_, _, err = f.Leave(context.Background(), alice.ref, false)
 		f.is(err, nil)
 		_, err = f.try(f.request("c", "alice"))
 		f.is(err, nil)
@@ -133,6 +133,23 @@ var joinCases = []Case{
 		_, err = resume("third")
 		f.is(err, store.ErrResumeUsed)
 	})},
+	{"a resume of another user's, or of another peer id than is wanted, is passed over", with(func(f *fixture) {
+		req := f.request("a", "alice")
+		req.Subject = "u1"
+		alice, err := f.try(req)
+		f.is(err, nil)
+		for _, c := range []struct{ subject, peer string }{{"u2", ""}, {"", ""}, {"u1", "other"}} {
+			req := f.request("of "+c.subject+c.peer, c.peer)
+			req.Subject, req.Resuming, req.Resume = c.subject, true, alice.ref.SecretHash
+			s, err := f.try(req)
+			f.is(err, nil)
+			f.equal("resumed", s.Resumed, false)
+			if s.Peer == "alice" {
+				f.Errorf("%+v took alice over", c)
+			}
+		}
+		f.equal("alice", f.peers()[0], "alice:here")
+	})},
 	{"an unknown resume is passed over", with(func(f *fixture) {
 		req := f.request("a", "alice")
 		req.Resuming, req.Resume = true, hash("of a server that is no more")
@@ -152,7 +169,7 @@ var joinCases = []Case{
 		f.is(err, store.ErrWrongSecret)
 		_, err = f.Detach(ctx, forged, alice.fence)
 		f.is(err, store.ErrWrongSecret)
-		_, err = f.Leave(ctx, forged, false)
+		_, _, err = f.Leave(ctx, forged, false)
 		f.is(err, store.ErrWrongSecret)
 		f.equal("roster", f.peers(), []string{"alice:here"})
 	})},
@@ -165,7 +182,7 @@ var joinCases = []Case{
 			f.is(err, store.ErrNoSession)
 			_, err = f.Exchange(ctx, ref, store.Exchange{})
 			f.is(err, store.ErrNoSession)
-			_, err = f.Leave(ctx, ref, true)
+			_, _, err = f.Leave(ctx, ref, true)
 			f.is(err, store.ErrNoSession)
 			_, err = f.End(ctx, in, "none", store.CodeKicked)
 			f.is(err, store.ErrNoSession)

@@ -64,7 +64,7 @@ var presenceCases = []Case{
 	})},
 	{"a soft leave is shown at once, and ends soon", with(func(f *fixture) {
 		watcher, alice := f.linked("watcher"), f.linked("alice")
-		_, err := f.Leave(context.Background(), alice.ref, true)
+		_, _, err := f.Leave(context.Background(), alice.ref, true)
 		f.is(err, nil)
 		f.equal("at once", f.peers(), []string{"watcher:here", "alice:leaving"})
 		f.renew(alice) // a link that has not noticed yet
@@ -76,7 +76,7 @@ var presenceCases = []Case{
 	{"a soft leave is taken back by a new link", with(func(f *fixture) {
 		f.linked("watcher")
 		alice := f.linked("alice")
-		_, err := f.Leave(context.Background(), alice.ref, true)
+		_, _, err := f.Leave(context.Background(), alice.ref, true)
 		f.is(err, nil)
 		f.attach(alice, -1)
 		time.Sleep(Rules.Leaving + moment)
@@ -84,14 +84,14 @@ var presenceCases = []Case{
 	})},
 	{"a soft leave is followed by a resume", with(func(f *fixture) {
 		watcher, alice := f.linked("watcher"), f.linked("alice")
-		_, err := f.Leave(context.Background(), alice.ref, true)
+		_, _, err := f.Leave(context.Background(), alice.ref, true)
 		f.is(err, nil)
 		req := f.request("again", "")
 		req.Resuming, req.Resume = true, alice.ref.SecretHash
 		again, err := f.try(req)
 		f.is(err, nil)
 		again.fence = f.attach(again, -1).Fence
-		_, err = f.Leave(context.Background(), alice.ref, true) // a beacon that was late
+		_, _, err = f.Leave(context.Background(), alice.ref, true) // a beacon that was late
 		if err == nil {
 			f.Error("a late beacon of the old session was taken")
 		}
@@ -101,7 +101,7 @@ var presenceCases = []Case{
 	})},
 	{"a leave at once is told at once", with(func(f *fixture) {
 		watcher, alice := f.linked("watcher"), f.linked("alice")
-		_, err := f.Leave(context.Background(), alice.ref, false)
+		_, _, err := f.Leave(context.Background(), alice.ref, false)
 		f.is(err, nil)
 		f.equal("roster", f.peers(), []string{"watcher:here"})
 		f.equal("what others are told", tell(f.read(watcher, 0)), []string{"1 joined alice", "2 left alice leave"})
@@ -117,7 +117,7 @@ var presenceCases = []Case{
 	})},
 	{"an end is remembered, and then forgotten", with(func(f *fixture) {
 		watcher, alice := f.linked("watcher"), f.linked("alice")
-		_, err := f.Leave(context.Background(), alice.ref, false)
+		_, _, err := f.Leave(context.Background(), alice.ref, false)
 		f.is(err, nil)
 		time.Sleep(Rules.Tombstone / 2)
 		f.renew(watcher)
@@ -125,6 +125,24 @@ var presenceCases = []Case{
 		time.Sleep(Rules.Tombstone/2 + moment)
 		_, err = f.Exchange(context.Background(), alice.ref, store.Exchange{})
 		f.is(err, store.ErrNoSession)
+	})},
+	{"a session ends when what it joined with expires, unless refreshed by the same user", with(func(f *fixture) {
+		req := f.request("a", "alice")
+		req.Subject, req.Expires = "u1", Rules.Lease/2
+		alice, err := f.try(req)
+		f.is(err, nil)
+		f.attach(alice, -1)
+		time.Sleep(Rules.Lease/2 - moment)
+		result := f.exchange(alice, store.Exchange{Renew: true, Frames: []store.Sent{
+			{N: 1, Kind: store.Refresh, Subject: "u2", Expires: time.Hour},
+			{N: 2, Kind: store.Refresh, Subject: "u1", Expires: Rules.Lease / 2},
+		}})
+		f.equal("refused", result.Refused, []store.Refusal{{N: 1, Code: store.CodeForbidden}})
+		time.Sleep(Rules.Lease/2 - moment)
+		f.equal("refreshed", f.peers(), []string{"alice:here"})
+		time.Sleep(2 * moment)
+		f.equal("expired", f.peers(), []string{})
+		f.ended(alice, store.CodeExpired)
 	})},
 	{"each step says when something is due", with(func(f *fixture) {
 		alice := f.join("alice")

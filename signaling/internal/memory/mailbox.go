@@ -2,9 +2,6 @@ package memory
 
 import "github.com/parley-rtc/parley/signaling/store"
 
-// overhead is what a frame counts beside its data.
-const overhead = 128
-
 // mailbox holds the numbered frames that a session has not acknowledged.
 type mailbox struct {
 	frames []store.Frame // numbered acked+1 … tail
@@ -17,9 +14,12 @@ type mailbox struct {
 type load struct{ frames, bytes int }
 
 func weight(f store.Frame) int {
-	w := overhead + len(f.Data)
+	w := store.Overhead + len(f.Data)
 	if f.Peer != nil {
 		w += len(f.Peer.Name) + len(f.Peer.Meta)
+	}
+	if f.Name != nil {
+		w += len(*f.Name)
 	}
 	if f.Refusal != nil {
 		w += len(f.Refusal.Message)
@@ -27,17 +27,22 @@ func weight(f store.Frame) int {
 	return w
 }
 
+// sentByPeer says whether f counts to what its sender may put into the mailbox.
+func sentByPeer(f store.Frame) bool {
+	return f.Kind == store.Signal || f.Kind == store.Changed && f.From != ""
+}
+
 // hasRoom says whether there is a place for f at all.
 func (b *mailbox) hasRoom(f store.Frame, rules store.Rules) bool {
 	return len(b.frames) < rules.MailboxFrames && b.bytes+weight(f) <= rules.MailboxBytes
 }
 
-// fits says whether there is a place for f, and its sender has not had its share.
+// fits says whether there is a place for a peer's f: neither has its sender had its
+// quarter, nor is only the last quarter left, which is for frames of the server's making.
 func (b *mailbox) fits(f store.Frame, rules store.Rules) bool {
-	l := b.from[f.From]
-	return b.hasRoom(f, rules) &&
-		l.frames < max(rules.MailboxFrames/4, 1) &&
-		(l.frames == 0 || l.bytes+weight(f) <= rules.MailboxBytes/4)
+	l, w := b.from[f.From], weight(f)
+	return len(b.frames) < rules.MailboxFrames*3/4 && b.bytes+w <= rules.MailboxBytes*3/4 &&
+		(l.frames == 0 || l.frames < rules.MailboxFrames/4 && l.bytes+w <= rules.MailboxBytes/4)
 }
 
 func (b *mailbox) append(f store.Frame) {
@@ -50,7 +55,7 @@ func (b *mailbox) append(f store.Frame) {
 func (b *mailbox) count(f store.Frame, sign int) {
 	w := weight(f)
 	b.bytes += sign * w
-	if f.Kind != store.Signal {
+	if !sentByPeer(f) {
 		return
 	}
 	l := b.from[f.From]

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"time"
 
@@ -13,6 +14,8 @@ type member struct {
 	session    string
 	secret     [32]byte // hash
 	salt       []byte
+	subject    string
+	deny       store.Deny
 	attempt    [32]byte  // hash
 	body       [32]byte  // hash
 	repeatable time.Time // until then the attempt returns this session
@@ -32,6 +35,7 @@ type member struct {
 	active   time.Time // when a frame came or went last
 	away     time.Time // to be shown as away then; zero: not
 	gone     time.Time // to be ended then; of an ended one: to be forgotten
+	expires  time.Time // to be ended then, whatever its links; zero: not
 
 	ended    string // code; "": live
 	watchers []*watcher
@@ -41,13 +45,6 @@ type watcher struct{ wake func() }
 
 func (m *member) proves(hash [32]byte) bool {
 	return subtle.ConstantTimeCompare(m.secret[:], hash[:]) == 1
-}
-
-// supersede makes every link of the session an older one, and returns the number of the next.
-func (m *member) supersede() int64 {
-	m.links++
-	m.fence = m.links
-	return m.fence
 }
 
 // renew lets a linked session live for another lease.
@@ -63,8 +60,7 @@ func (r *room) renew(m *member) {
 }
 
 func (r *room) leaveSoftly(m *member) {
-	m.linked = false
-	m.supersede() // the page is going: its link no longer renews
+	m.linked = false // the page is going: its link no longer renews
 	r.schedule(m, time.Time{}, r.now.Add(r.rules.Leaving))
 	r.show(m, store.Leaving)
 }
@@ -80,10 +76,14 @@ func (r *room) show(m *member, p store.Presence) {
 // end ends a session and tells the others.
 func (r *room) end(m *member, code string) {
 	reason := code
-	if code == store.CodeLeft {
+	switch code {
+	case store.CodeLeft:
 		reason = "leave"
+	case store.CodeLost, store.CodeSlow, store.CodeKicked:
+	default:
+		reason = store.CodeKicked
 	}
-	r.bury(m, code)
+	r.bury(m, cmp.Or(code, store.CodeKicked))
 	r.tell(m, store.Frame{Kind: store.LeftRoom, Peer: &store.Peer{ID: m.peer.ID, Epoch: m.peer.Epoch}, Reason: reason})
 }
 
@@ -93,7 +93,8 @@ func (r *room) bury(m *member, code string) {
 	m.mail = mailbox{}
 	m.peer.Name, m.peer.Meta = "", nil
 	m.linked = false
-	m.supersede()
+	m.links++
+	m.fence = m.links // every link is an older one now
 	if r.peers[m.peer.ID] == m {
 		delete(r.peers, m.peer.ID)
 	}
@@ -136,6 +137,15 @@ func (r *room) schedule(m *member, away, gone time.Time) {
 	r.sooner(gone)
 }
 
+// expireIn sets when a session ends whatever its links; 0: never.
+func (r *room) expireIn(m *member, in time.Duration) {
+	m.expires = time.Time{}
+	if in > 0 {
+		m.expires = r.now.Add(in)
+		r.sooner(m.expires)
+	}
+}
+
 func (r *room) sooner(t time.Time) {
 	if !t.IsZero() && (r.due.IsZero() || t.Before(r.due)) {
 		r.due = t
@@ -170,6 +180,8 @@ func (r *room) expire() {
 	}
 	for _, m := range r.peers {
 		switch {
+		case !m.expires.IsZero() && !r.now.Before(m.expires):
+			r.end(m, store.CodeExpired)
 		case !r.now.Before(m.gone):
 			code := store.CodeLost
 			if m.peer.Presence == store.Leaving {
@@ -196,6 +208,7 @@ func (r *room) expire() {
 	for _, m := range r.peers {
 		r.sooner(m.away)
 		r.sooner(m.gone)
+		r.sooner(m.expires)
 	}
 	if len(r.ended) > 0 {
 		r.sooner(r.ended[0].gone)

@@ -88,6 +88,8 @@ func (r *room) join(req store.JoinRequest) (store.Joined, error) {
 		session:    req.Session,
 		secret:     req.SecretHash,
 		salt:       req.Salt,
+		subject:    req.Subject,
+		deny:       req.Deny,
 		attempt:    req.Attempt,
 		body:       req.Body,
 		repeatable: r.now.Add(r.rules.Attempt),
@@ -106,6 +108,7 @@ func (r *room) join(req store.JoinRequest) (store.Joined, error) {
 	r.attempts[m.attempt] = m
 	r.peers[id] = m
 	r.schedule(m, time.Time{}, r.now.Add(r.rules.Unlinked))
+	r.expireIn(m, req.Expires)
 	about := m.peer
 	r.tell(m, store.Frame{Kind: store.JoinedRoom, Peer: &about})
 	return r.joined(m), nil
@@ -129,6 +132,9 @@ func (r *room) earlier(req store.JoinRequest) (m *member, used bool) {
 		return nil, false
 	}
 	for _, m := range r.peers {
+		if m.subject != req.Subject || req.Peer != "" && req.Peer != m.peer.ID {
+			continue // somebody else's, or not what was asked for
+		}
 		if m.proves(req.Resume) {
 			return m, false
 		}
@@ -147,16 +153,13 @@ func (r *room) joined(m *member) store.Joined {
 }
 
 func (r *room) attach(m *member, l store.Link) (store.Attached, error) {
-	after := l.After
-	if after < 0 {
-		after = m.mail.acked
-	}
+	after := max(l.After, m.mail.acked)
 	number := l.Use + l.Goes // one of them, or neither
 	again := l.Use != 0 && l.Use == m.fence
 	switch {
 	case number != 0 && (number < m.fence || number > m.links), l.Goes != 0 && (l.Goes != m.fence || !m.polls):
 		return store.Attached{}, store.ErrSuperseded
-	case !again && (after < m.mail.acked || after > m.mail.tail):
+	case !again && after > m.mail.tail:
 		return store.Attached{}, store.ErrHistoryLost
 	}
 	if number == 0 {
@@ -183,7 +186,7 @@ func (r *room) attach(m *member, l store.Link) (store.Attached, error) {
 func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
 	superseded := x.Fence != 0 && x.Fence < m.fence || x.Turn != 0 && x.Turn < m.turn
 	probing := x.Fence > m.fence
-	if !superseded && !probing && (x.After > m.mail.tail || x.Max > 0 && x.After < m.mail.acked) {
+	if !superseded && !probing && x.After > m.mail.tail {
 		return store.Result{}, store.ErrHistoryLost
 	}
 	m.mail.ack(x.Ack)
@@ -218,7 +221,7 @@ func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
 	}
 	result.Quiet = r.now.Sub(m.renewed)
 	if x.Max > 0 {
-		result.Frames = m.mail.read(x.After, x.Max)
+		result.Frames = m.mail.read(max(x.After, m.mail.acked), x.Max)
 	}
 	return result, nil
 }
@@ -230,6 +233,13 @@ func (r *room) take(m *member, sent store.Sent) (refused []store.Refusal) {
 		if code != "" {
 			refused = append(refused, store.Refusal{N: sent.N, To: to, Code: code})
 		}
+	}
+	switch {
+	case sent.Kind == store.Signal && m.deny.Signal,
+		sent.Kind == store.Broadcast && m.deny.Broadcast,
+		sent.Kind == store.Change && sent.Name != nil && m.deny.Rename:
+		refuse(sent.To, store.CodeForbidden)
+		return refused
 	}
 	switch sent.Kind {
 	case store.Signal:
@@ -250,7 +260,13 @@ func (r *room) take(m *member, sent store.Sent) (refused []store.Refusal) {
 			}
 		}
 	case store.Change:
-		r.change(m, sent)
+		refuse("", r.change(m, sent))
+	case store.Refresh:
+		if sent.Subject != m.subject {
+			refuse("", store.CodeForbidden)
+			break
+		}
+		r.expireIn(m, sent.Expires)
 	case store.Leave:
 		r.end(m, store.CodeLeft)
 	case store.Invalid:
@@ -260,8 +276,16 @@ func (r *room) take(m *member, sent store.Sent) (refused []store.Refusal) {
 	return refused
 }
 
-func (r *room) change(m *member, sent store.Sent) {
+// change takes a new name or meta, and tells it; it returns the code of a refusal. It is not taken
+// while somebody could not be told, or a peer could fill the mailboxes of the others with it.
+func (r *room) change(m *member, sent store.Sent) string {
 	about := store.Peer{ID: m.peer.ID, Epoch: m.peer.Epoch, Meta: sent.Meta}
+	f := store.Frame{Kind: store.Changed, From: m.peer.ID, Peer: &about, Name: sent.Name}
+	for _, to := range r.peers {
+		if to != m && !to.mail.fits(f, r.rules) {
+			return store.CodeBusy
+		}
+	}
 	if sent.Name != nil {
 		m.peer.Name = *sent.Name
 	}
@@ -271,7 +295,9 @@ func (r *room) change(m *member, sent store.Sent) {
 			m.peer.Meta = nil
 		}
 	}
-	r.tell(m, store.Frame{Kind: store.Changed, Peer: &about, Name: sent.Name})
+	m.active = r.now
+	r.tell(m, f)
+	return ""
 }
 
 func (r *room) post(key, to string, data []byte) error {
@@ -279,6 +305,9 @@ func (r *room) post(key, to string, data []byte) error {
 		return nil
 	}
 	f := store.Frame{Kind: store.Signal, Data: data, Broadcast: to == ""}
+	if len(r.peers) == 0 {
+		return store.ErrNoPeer
+	}
 	if to == "" {
 		for _, m := range r.peers {
 			r.deliver(m, f)

@@ -158,8 +158,9 @@ func (s *Store) Detach(_ context.Context, ref store.Ref, fence int64) (store.Due
 }
 
 // Leave implements store.Store.
-func (s *Store) Leave(_ context.Context, ref store.Ref, soft bool) (store.Due, error) {
-	return s.on(ref, func(r *room, m *member) error {
+func (s *Store) Leave(_ context.Context, ref store.Ref, soft bool) (peer string, due store.Due, err error) {
+	due, err = s.on(ref, func(r *room, m *member) error {
+		peer = m.peer.ID
 		if soft {
 			r.leaveSoftly(m)
 		} else {
@@ -167,6 +168,7 @@ func (s *Store) Leave(_ context.Context, ref store.Ref, soft bool) (store.Due, e
 		}
 		return nil
 	})
+	return peer, due, err
 }
 
 // End implements store.Store.

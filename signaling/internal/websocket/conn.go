@@ -96,10 +96,6 @@ func (c *Conn) Each(limit int, handle func(message []byte)) error {
 		if err != nil {
 			return err
 		}
-		if kind != websocket.TextMessage {
-			handle(nil)
-			continue
-		}
 		buf := messages.Get().(*bytes.Buffer)
 		buf.Reset()
 		n, err := buf.ReadFrom(io.LimitReader(r, int64(limit)+1))
@@ -107,6 +103,8 @@ func (c *Conn) Each(limit int, handle func(message []byte)) error {
 		case err != nil:
 		case n > int64(limit):
 			err = ErrTooLarge
+		case kind != websocket.TextMessage:
+			handle(nil) // no frame of ours
 		default:
 			handle(buf.Bytes())
 		}
