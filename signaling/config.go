@@ -74,7 +74,7 @@ type Limits struct {
 // internet; tests shorten them.
 type Timing struct {
 	Heartbeat time.Duration // the server pings every link so often; default 25 s
-	Lease     time.Duration // a linked session lives so long after a ping; default 60 s, more than two heartbeats
+	Lease     time.Duration // shown as away so long after the last sign of life, and gone Left later; default 60 s, more than two heartbeats
 	Polling   time.Duration // a session that polls is gone so long after its last poll; default 150 s
 	Away      time.Duration // shown as away so long after its link was lost; default 10 s
 	Left      time.Duration // gone so long after its link was lost; default 45 s

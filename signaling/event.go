@@ -9,7 +9,7 @@ type EventKind string
 const (
 	SessionJoined EventKind = "session_joined" // a join made a session, or took one over
 	JoinRefused   EventKind = "join_refused"   // Code says why
-	LinkOpened    EventKind = "link_opened"    // a link of a session was confirmed
+	LinkOpened    EventKind = "link_opened"    // a WebSocket or a stream of events is in use; polls make no such events
 	LinkClosed    EventKind = "link_closed"    // Code says why; "": the client closed it, or it broke
 	SessionLeft   EventKind = "session_left"   // the client left at once; a soft leave, which it can take back, makes none
 )
@@ -22,7 +22,7 @@ type Event struct {
 	Room    string
 	Session string
 	Peer    string
-	Link    string // kind of link: "websocket"
+	Link    string // kind of link: "websocket" or "events"
 	Code    string // of the protocol's table
 	Resumed bool   // SessionJoined: an earlier session's peer id was taken over
 }

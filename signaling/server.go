@@ -51,7 +51,7 @@ const (
 
 // Stats counts what a server has done since it was made.
 type Stats struct {
-	Links   int    // open now
+	Links   int    // WebSockets and streams of events open now
 	Joins   uint64 // sessions made, resumed ones included
 	Resumes uint64 // joins that took an earlier session's peer id over
 	Refused uint64 // requests and frames refused

@@ -73,7 +73,7 @@ func topKeys(object []byte) func(yield func(key []byte) bool) {
 
 // endOfString returns where the quote is that ends a JSON string.
 func endOfString(text []byte) int {
-	for at := 0; ; {
+	for at := 0; at <= len(text); {
 		n := bytes.IndexAny(text[at:], `"\\`)
 		if n < 0 {
 			return len(text) // not valid JSON
@@ -83,4 +83,5 @@ func endOfString(text []byte) int {
 		}
 		at += 2
 	}
+	return len(text)
 }
