@@ -27,6 +27,11 @@ type flags struct {
 	TurnURL     []string         `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
 	NoRelay     bool             `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
 
+	JWTSecret   []string `name:"jwt-secret" help:"Secret of at least 32 bytes that app tokens (JWT, HS256) are signed with; joining needs a token then. Repeatable, to replace one." env:"PARLEY_JWT_SECRET" placeholder:"SECRET"`
+	JWKSURL     string   `name:"jwks-url" help:"URL of the keys that app tokens (JWT; RS256, ES256, EdDSA) are signed with; joining needs a token then." env:"PARLEY_JWKS_URL" placeholder:"URL"`
+	JWTIssuer   string   `name:"jwt-issuer" help:"Issuer that app tokens must name." env:"PARLEY_JWT_ISSUER" placeholder:"ISS"`
+	JWTAudience string   `name:"jwt-audience" help:"Audience that app tokens must name." env:"PARLEY_JWT_AUDIENCE" placeholder:"AUD"`
+
 	WebDir string `help:"Serve the editor from this directory instead of the program itself, while developing it." env:"PARLEY_WEB_DIR" placeholder:"DIR" type:"existingdir"`
 
 	daemon.LogFlags
@@ -78,11 +83,17 @@ func (f *flags) check() error {
 	if relayed && f.TurnSecret == "" {
 		return daemon.Usagef("--turn-url needs --turn-secret: the secret that the external relay checks credentials with")
 	}
+	if !f.tokens() && (f.JWTIssuer != "" || f.JWTAudience != "") {
+		return daemon.Usagef("--jwt-issuer and --jwt-audience need --jwt-secret or --jwks-url: without them no token is asked for")
+	}
 	if f.TurnSecret == "" {
 		f.TurnSecret = rand.Text()
 	}
 	return nil
 }
+
+// tokens says whether joining needs an app token.
+func (f *flags) tokens() bool { return len(f.JWTSecret) > 0 || f.JWKSURL != "" }
 
 func (f *flags) publicIP() netip.Addr {
 	if f.PublicIP.IsValid() {
@@ -129,6 +140,10 @@ func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService)
 	default:
 		b.WriteString("  Relay      none: peers behind symmetric NATs will not reach each other\n")
 	}
-	b.WriteString("  Access     whoever can open this address may join any room whose name they know\n\n")
+	if f.tokens() {
+		b.WriteString("  Access     with an app token\n\n")
+	} else {
+		b.WriteString("  Access     whoever can open this address may join any room whose name they know\n\n")
+	}
 	_, _ = io.WriteString(w, b.String()) // nobody is watching
 }

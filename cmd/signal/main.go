@@ -11,12 +11,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/daemon"
 	"github.com/parley-rtc/parley/relay"
 	"github.com/parley-rtc/parley/relay/credentials"
 	"github.com/parley-rtc/parley/signaling"
+	"github.com/parley-rtc/parley/signaling/tokens"
 	"github.com/parley-rtc/parley/web"
 )
 
@@ -56,11 +58,22 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if len(flags.TurnURL) > 0 {
 		ice.urls = flags.TurnURL
 	}
-	signals, err := signaling.New(signaling.Config{
-		ICEServers: ice.serve,
-		Origins:    flags.origins(),
-		Logger:     log,
-	})
+	cfg := signaling.Config{ICEServers: ice.serve, Origins: flags.origins(), Logger: log}
+	if flags.tokens() {
+		verifier, err := tokens.New(tokens.Config{
+			Secrets:  flags.JWTSecret,
+			JWKSURL:  flags.JWKSURL,
+			Issuer:   flags.JWTIssuer,
+			Audience: flags.JWTAudience,
+			Logger:   log,
+		})
+		if err != nil {
+			return daemon.Usagef("--jwt-secret, --jwks-url: %s", oneLine(err))
+		}
+		defer func() { _ = verifier.Close() }()
+		cfg.Authenticate, cfg.Authorize = verifier.Authenticate, verifier.Authorize
+	}
+	signals, err := signaling.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -94,6 +107,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	log.Info("stopped")
 	return err
 }
+
+// oneLine joins the faults of a configuration into a line.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // ignoreDeadline drops the error of a drain that took all its time: what was
 // left has been closed, as it has to be.

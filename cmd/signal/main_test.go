@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -191,6 +194,41 @@ func TestThePublicURLIsTheOrigin(t *testing.T) {
 	}
 }
 
+func TestWithASecretJoiningNeedsAToken(t *testing.T) {
+	secret := strings.Repeat("s", 32)
+	p := start(t, map[string]string{"PARLEY_JWT_SECRET": secret}, "--jwt-audience", "parley")
+	encode := base64.RawURLEncoding.EncodeToString
+	token := func(rooms string) string {
+		text := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(fmt.Appendf(nil,
+			`{"sub":"u1","aud":"parley","exp":%d,"rooms":[%q],"can":["join","signal"]}`, time.Now().Add(time.Hour).Unix(), rooms))
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(text))
+		return text + "." + encode(mac.Sum(nil))
+	}
+	for authorization, want := range map[string]int{
+		"":                              401,
+		"Bearer nonsense":               401,
+		"Bearer " + token("room*"):      201,
+		"Bearer " + token("other-room"): 403,
+	} {
+		body := fmt.Sprintf(`{"attempt":"attempt-%022d","instance":"i"}`, time.Now().UnixNano())
+		req, err := http.NewRequest("POST", p.url+"/v1/rooms/room1/sessions", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", authorization)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("with %.20q: got %d, want %d", authorization, res.StatusCode, want)
+		}
+	}
+}
+
 func TestBadFlagsAreNamed(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
@@ -209,6 +247,9 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		"a log format that is none":         {[]string{"--log-format", "xml"}, []string{"--log-format", "xml"}},
 		"an origin with a path":             {[]string{"--allow-origin", "https://a.example/x"}, []string{"--allow-origin", "https://a.example/x"}},
 		"an origin that is only a host":     {[]string{"--allow-origin", "a.example"}, []string{"--allow-origin", "a.example"}},
+		"a JWT secret that is too short":    {[]string{"--jwt-secret", "short"}, []string{"--jwt-secret", "32"}},
+		"keys from a place without TLS":     {[]string{"--jwks-url", "http://keys.example/jwks"}, []string{"--jwks-url", "http"}},
+		"an issuer of no tokens":            {[]string{"--jwt-issuer", "x"}, []string{"--jwt-issuer", "--jwt-secret"}},
 		"an address without a colon":        {[]string{"--listen", "8080"}, []string{"--listen", "8080", ":8080"}},
 		"an address that cannot be had":     {[]string{"--listen", "192.0.2.77:1"}, []string{"192.0.2.77:1", "--listen"}},
 		"an address that is none":           {[]string{"--listen", "nonsense"}, []string{"nonsense", "--listen"}},
