@@ -78,6 +78,7 @@ test('connections negotiated with delays, and restarted by both sides at once, e
           changed() {},
           open() {},
           message: (channel, data) => arrived.push(parley.text(data)),
+          differ: (...names) => faults.push(JSON.stringify(names)),
           measured() {},
           routed() {},
           fault: (cause) => faults.push(String(cause)),
@@ -161,13 +162,20 @@ test('a queue that is full refuses, and what it took arrives', { timeout: 60_000
     message.fill(0) // it is the caller's again
     await parley.until('all messages', () => b.messages.length === taken, 40_000)
     const intact = b.messages.every(({ data }) => parley.same(data, parley.pattern(1_000_000)))
-    return { taken, buffered, intact, unknown: peer.send('no such channel', message), huge: peer.send('text', new Uint8Array(65 * 1024 * 1024)) }
+    const thrown = ['no such channel', 'text'].map((channel) => {
+      try {
+        return peer.send(channel, new Uint8Array(65 * 1024 * 1024))
+      } catch (error) {
+        return String(error)
+      }
+    })
+    return { taken, buffered, intact, thrown }
   }, newRoom())
   assert.ok(result.taken >= 16 && result.taken <= 18, `took ${result.taken}`)
   assert.ok(result.buffered <= 18 * 1024 * 1024, `${result.buffered} buffered`)
   assert.equal(result.intact, true)
-  assert.equal(result.unknown, false)
-  assert.equal(result.huge, false)
+  assert.match(result.thrown[0], /^TypeError: .*without a channel “no such channel”/)
+  assert.match(result.thrown[1], /^RangeError: a message of 68157440 bytes is over the limit of 67108864/)
 })
 
 test('of a flood on a channel for the latest only, the last arrives', { timeout: 60_000 }, async () => {

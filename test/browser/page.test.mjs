@@ -80,7 +80,7 @@ test('an address without a room gets one', { timeout: 60_000 }, async (t) => {
   const room = await page.locator('#room').textContent()
   assert.match(room, /^[a-z]+-[a-z]+-[a-z0-9]{8}$/)
   assert.equal(new URL(page.url()).searchParams.get('room'), room)
-  assert.ok(await page.getByText('Nobody else is here yet. Send somebody the link').isVisible())
+  await until(async () => assert.ok(await page.getByText('Nobody else is here yet. Send somebody the link').isVisible()), 5_000)
   assert.ok(await page.getByText('Write something.').isVisible())
 })
 
@@ -94,6 +94,26 @@ for (const [name, says] of [['two%20words', 'it contains a space'], ['a%2Fb', 'i
   })
 }
 
+/** Fails when anything to press or to read is beside the window, or moves sideways. */
+async function fits(page, width) {
+  const { content, panel, beside } = await page.evaluate((width) => {
+    const shown = [...document.querySelectorAll('#page, .bar, .room, .tools > *, #panel, #panel > *, #panel button, #panel input, #panel label, .foot')]
+    const beside = shown.filter((element) => {
+      const { left, right } = element.getBoundingClientRect()
+      return element.checkVisibility({ visibilityProperty: true }) && (left < -0.5 || right > width + 0.5)
+    })
+    const panel = document.getElementById('panel')
+    return {
+      content: document.documentElement.scrollWidth,
+      panel: panel.scrollWidth - panel.clientWidth,
+      beside: beside.map((element) => element.id || element.className),
+    }
+  }, width)
+  assert.ok(content <= width, `${content} pixels in a window of ${width}`)
+  assert.deepEqual(beside, [])
+  assert.equal(panel, 0)
+}
+
 for (const width of [390, 320]) {
   test(`on a phone of ${width} pixels nothing runs out of the window`, { timeout: 60_000 }, async (t) => {
     const phone = { viewport: { width, height: 844 }, hasTouch: true, isMobile: true }
@@ -102,19 +122,50 @@ for (const width of [390, 320]) {
     await ada.connectedTo('Bob with a name as long as that')
     await bob.typeAtEnd('A line that is long enough to be wrapped on a phone, and aWordThatIsFarTooLongToFitIntoOneLineOfAnyPhone.', 0)
     await sameText([ada, bob], (text) => assert.match(text, /Phone\.$/), 2_000)
-    const fits = async () => {
-      const [content, window] = await ada.page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth])
-      assert.ok(content <= window, `${content} pixels in a window of ${window}`)
-      const scroller = await ada.page.locator('.cm-scroller').evaluate((element) => element.scrollWidth - element.clientWidth)
-      assert.equal(scroller, 0)
-    }
-    await fits()
+    await fits(ada.page, width)
+    const scroller = await ada.page.locator('.cm-scroller').evaluate((element) => element.scrollWidth - element.clientWidth)
+    assert.equal(scroller, 0)
     assert.ok(!(await ada.page.locator('#people').isVisible()))
     await ada.page.locator('#people-toggle').click()
     await until(async () => assert.ok(await ada.others.isVisible()), 2_000)
-    await fits()
+    await fits(ada.page, width)
     await ada.page.keyboard.press('Escape')
     await until(async () => assert.ok(!(await ada.page.locator('#people').isVisible())), 2_000)
     ada.assertClean()
   })
 }
+
+for (const width of [1280, 900, 390, 320]) {
+  for (const length of [60, 128]) {
+    test(`a room name of ${length} characters fits into ${width} pixels`, { timeout: 60_000 }, async (t) => {
+      const narrow = width < 821
+      const room = 'a-room-name-'.repeat(11).slice(0, length)
+      const options = { viewport: { width, height: 844 }, hasTouch: narrow, isMobile: narrow }
+      const ada = await open(t, room, { name: 'Ada_with_a_name_of_sixty_four_bytes_and_no_place_to_break_it____', ...options })
+      const { page } = ada
+      assert.equal(await page.locator('#room').textContent(), room)
+      await fits(page, width)
+      if (narrow) await page.locator('#people-toggle').click()
+      await until(async () => assert.ok(await page.locator('#own-name').isVisible()), 2_000)
+      await page.locator('#own-colour').click()
+      await until(async () => assert.ok(await page.locator('.swatch').last().isVisible()), 2_000)
+      await fits(page, width)
+      ada.assertClean()
+    })
+  }
+}
+
+test('Enter and Escape close the colours, and leave the focus where they were opened', { timeout: 60_000 }, async (t) => {
+  const { page } = await open(t, 'colours')
+  const colours = page.locator('#colours')
+  for (const key of ['Enter', 'Escape']) {
+    await page.locator('#own-colour').focus()
+    await page.keyboard.press('Enter')
+    assert.ok(await colours.isVisible())
+    await page.keyboard.press('ArrowRight')
+    await page.keyboard.press(key)
+    assert.ok(!(await colours.isVisible()), key)
+    assert.equal(await page.locator('#own-colour').getAttribute('aria-expanded'), 'false')
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'own-colour')
+  }
+})

@@ -29,7 +29,6 @@ export class Channel {
   readonly #channel: DataChannel
   readonly #latestOnly: boolean
   readonly #highWater: number
-  readonly #maxMessage: number
   readonly #reassembly: Reassembly
   #queue: Uint8Array[] = []
   #current: Generator<Uint8Array<ArrayBuffer>, void> | null = null // the message being cut
@@ -41,7 +40,6 @@ export class Channel {
     this.#channel = channel
     this.#latestOnly = latestOnly
     this.#highWater = latestOnly ? 1 : highWater
-    this.#maxMessage = maxMessage
     this.#reassembly = new Reassembly(maxMessage)
     channel.binaryType = 'arraybuffer'
     channel.bufferedAmountLowThreshold = latestOnly ? 0 : lowWater
@@ -66,14 +64,15 @@ export class Channel {
 
   /** Takes a message to send; false when the channel is not open or too much is waiting. The message is copied. */
   send(message: Uint8Array): boolean {
-    if (!this.isOpen || message.length > this.#maxMessage) return false
+    if (!this.isOpen) return false
     if (this.#latestOnly) this.#drop()
     else if (this.#queued > 0 && this.#queued + message.length > queueLimit) return false
-    // What waits, waits as a copy, since the caller may use its array again; what is small and first in line does not wait.
-    const small = message.length < chunkSize && this.#queued === 0
+    // What waits, waits as a copy, since the caller may use its array again. What is small mostly does not wait.
+    const small = message.length < chunkSize
     this.#queue.push(small ? message : message.slice())
     this.#queued += message.length
     this.#pump()
+    if (small && this.#queue.at(-1) === message) this.#queue[this.#queue.length - 1] = message.slice()
     return true
   }
 

@@ -47,7 +47,9 @@ export const codes = {
   lost: 4110,
   slow: 4111,
   stalled: 4203,
+  unconfirmed: 4204,
   kicked: 4011,
+  expired: 4112,
   resumed: 4012,
   rejoin: 4100,
   drain: 4200,
@@ -55,12 +57,13 @@ export const codes = {
 
 /**
  * A code of the protocol, or one of the client's own: `network` (no answer came), `protocol` (an answer that cannot be
- * read), `negotiation` (the browser refused a step towards a peer).
+ * read), `token` (the app gave none), `negotiation` (the browser refused a step towards a peer), `channels_differ` (a
+ * peer's channels have other names), `no_relay` (only relayed paths are allowed, and the server names no relay).
  *
  * @example
  * const words: Partial<Record<Code, string>> = { room_full: 'The room is full.', network: 'The server cannot be reached.' }
  */
-export type Code = keyof typeof codes | 'network' | 'protocol' | 'negotiation'
+export type Code = keyof typeof codes | 'network' | 'protocol' | 'token' | 'negotiation' | 'channels_differ' | 'no_relay'
 
 /**
  * What a close code asks for; 0 is that of a code which refuses a request and ends no link. One that is not the

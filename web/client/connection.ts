@@ -1,5 +1,5 @@
 import { Channel } from './channel.ts'
-import { Negotiation, type NoteContent } from './negotiation.ts'
+import { Negotiation } from './negotiation.ts'
 import type { Generation, Note } from './note.ts'
 import type { ChannelOptions, Clock } from './options.ts'
 import { routeOf, type Route } from './path.ts'
@@ -22,6 +22,8 @@ export interface ConnectionEvents {
   changed(): void
   open(channel: string): void
   message(channel: string, data: Uint8Array): void
+  /** The names of channels that only this side has, and that only the other one has. */
+  differ(here: readonly string[], there: readonly string[]): void
   measured(rtt: number): void
   routed(kind: Route['kind'], protocol: string | undefined): void
   fault(cause: unknown): void
@@ -40,6 +42,9 @@ export class Connection {
   readonly #setup: ConnectionSetup
   readonly #events: ConnectionEvents
   readonly #channels = new Map<string, Channel>()
+  readonly #mine: boolean
+  readonly #names: readonly string[]
+  #farNames: readonly string[] | null = null
   #pulse: Pulse | null = null
   #gone = false
   #closed = false
@@ -50,18 +55,27 @@ export class Connection {
   constructor(setup: ConnectionSetup, generation: Generation, mine: boolean, events: ConnectionEvents) {
     this.#setup = setup
     this.#events = events
+    this.#mine = mine
+    this.#names = Object.keys(setup.channels).sort()
     this.generation = generation
     this.begunAt = setup.clock.now()
     const pc = (this.#pc = new setup.RTCPeerConnection(setup.configuration))
     pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => events.changed()
     this.#negotiation = new Negotiation(pc, mine, setup.clock, {
       offered: () => {
-        if (!mine) this.#createChannels()
+        if (mine) return
+        this.#createPulse()
+        this.#createChannels()
       },
-      send: (content) => events.send({ ...content, generation } as Note),
+      send: (step) => events.send({ ...step, generation, ...(step.kind === 'description' && { channels: this.#names }) } as Note),
       fault: (cause) => events.fault(cause),
     })
-    if (mine) this.#createChannels()
+    try {
+      if (mine) this.#createPulse()
+    } catch (cause) {
+      this.close()
+      throw cause
+    }
   }
 
   get health(): Health {
@@ -86,8 +100,12 @@ export class Connection {
     return [...this.#channels].filter(([, channel]) => channel.isOpen).map(([name]) => name)
   }
 
-  receive(content: NoteContent): void {
-    this.#negotiation.receive(content)
+  receive(note: Exclude<Note, { kind: 'renew' }>): void {
+    if (note.kind === 'description' && this.#farNames === null) {
+      this.#farNames = note.channels
+      if (this.#mine) this.#createChannels()
+    }
+    this.#negotiation.receive(note)
   }
 
   send(channel: string, data: Uint8Array): boolean {
@@ -118,14 +136,10 @@ export class Connection {
     pc.close()
   }
 
-  #createChannels(): void {
-    const { channels, maxMessage, clock } = this.#setup
-    const closed = () => {
-      this.#gone = true
-      this.#events.changed()
-    }
-    const pulse = this.#pc.createDataChannel('', { negotiated: true, id: 0, ordered: false, maxRetransmits: 0 })
-    this.#pulse = new Pulse(pulse, clock, {
+  /** Creates the library's own channel, which both sides have in any case. */
+  #createPulse(): void {
+    const channel = this.#pc.createDataChannel('', { negotiated: true, id: 0, ordered: false, maxRetransmits: 0 })
+    this.#pulse = new Pulse(channel, this.#setup.clock, {
       open: () => {
         this.#events.changed()
         void this.#look()
@@ -141,20 +155,44 @@ export class Connection {
       tick: () => {
         if (++this.#ticks % routeTicks === 2) void this.#look()
       },
-      closed,
+      closed: () => this.#lost(),
     })
-    for (const [index, name] of Object.keys(channels).sort().entries()) {
-      const options = channels[name] ?? {}
-      const { ordered = true, maxRetransmits } = options
-      const init = { negotiated: true, id: index + 1, ordered, ...(maxRetransmits !== undefined && { maxRetransmits }) }
-      const channel = new Channel(this.#pc.createDataChannel(name, init), options, maxMessage, {
-        open: () => this.#events.open(name),
-        message: (data) => this.#events.message(name, data),
-        heard: () => this.#pulse?.heard(),
-        closed,
-      })
-      this.#channels.set(name, channel)
+  }
+
+  /**
+   * Creates the app's channels that both sides have; of the others, one would open here and lead nowhere. It is done as
+   * soon as the other side's names are known, which is before anything can come from there.
+   */
+  #createChannels(): void {
+    const near = this.#names
+    const far = this.#farNames ?? []
+    const ids = this.#mine ? near : far
+    try {
+      for (const name of near) if (far.includes(name)) this.#createChannel(name, ids.indexOf(name) + 1)
+    } catch (cause) {
+      this.#events.fault(cause)
     }
+    const [here, there] = [near.filter((name) => !far.includes(name)), far.filter((name) => !near.includes(name))]
+    if (here.length + there.length > 0) this.#events.differ(here, there)
+  }
+
+  #createChannel(name: string, id: number): void {
+    const { channels, maxMessage } = this.#setup
+    const options = channels[name] ?? {}
+    const { ordered = true, maxRetransmits } = options
+    const init = { negotiated: true, id, ordered, ...(maxRetransmits !== undefined && { maxRetransmits }) }
+    const channel = new Channel(this.#pc.createDataChannel(name, init), options, maxMessage, {
+      open: () => this.#events.open(name),
+      message: (data) => this.#events.message(name, data),
+      heard: () => this.#pulse?.heard(),
+      closed: () => this.#lost(),
+    })
+    this.#channels.set(name, channel)
+  }
+
+  #lost(): void {
+    this.#gone = true
+    this.#events.changed()
   }
 
   /** Looks up how packets go. */

@@ -1,5 +1,6 @@
 import { SignalError } from './errors.ts'
 import { isFields, isSeconds, isText } from './frames.ts'
+import type { IceGrant } from './ice-renewal.ts'
 import type { Json } from './json.ts'
 import type { Environment } from './options.ts'
 import { parseJoinReply, type JoinReply } from './session.ts'
@@ -44,7 +45,7 @@ export class Endpoints {
   }
 
   /** Asks for fresh ICE servers. */
-  async ice({ session, secret }: Access): Promise<{ iceServers: RTCIceServer[]; ttl: number }> {
+  async ice({ session, secret }: Access): Promise<IceGrant> {
     const reply = await this.#request(`${this.#sessions}/${session}/ice`, { headers: bearer(secret) })
     if (!isFields(reply) || !Array.isArray(reply.iceServers)) throw new SignalError('protocol', 'the ICE servers cannot be read')
     return { iceServers: reply.iceServers as RTCIceServer[], ttl: isSeconds(reply.ttl) ? reply.ttl : 0 }

@@ -33,6 +33,8 @@ export type NumberedFrame = { readonly n: number } & (
 export interface Refusal {
   readonly code: string
   readonly message: string
+  /** The number of the frame that was refused, if it had one. */
+  readonly of?: number
   /** To whom the frame was, if to anybody. */
   readonly to?: string
   /** Seconds after which another try may do. */
@@ -111,6 +113,7 @@ function refused(f: Fields): ({ readonly kind: 'refused' } & Refusal) | null {
     kind: 'refused',
     code: f.code,
     message: isText(f.message) ? f.message : f.code,
+    ...(isCount(f.of) && { of: f.of }),
     ...(isText(f.to) && { to: f.to }),
     ...(isSeconds(f.retryAfter) && { retryAfter: f.retryAfter }),
   }

@@ -1,3 +1,4 @@
+import { checkMessage } from './check.ts'
 import type { ConnectionSetup } from './connection.ts'
 import { Emitter } from './emitter.ts'
 import { environment } from './environment.ts'
@@ -9,10 +10,11 @@ import { watchPage } from './page.ts'
 import { RemotePeer, type PeerContext } from './remote-peer.ts'
 import type { LeaveReason, LinkState, Room, RoomEvents, Self } from './room.ts'
 import type { JoinReply } from './session.ts'
-import { Signaling, type SignalingEvents, type Who } from './signaling.ts'
+import { Signaling, type SignalingEvents } from './signaling.ts'
+import { changed, type Who } from './who.ts'
 
-/** The most bytes of a received message unless the app says otherwise. */
-const maxMessage = 64 * 1024 * 1024
+/** The most bytes of a message unless the app says otherwise. */
+const defaultMaxMessage = 64 * 1024 * 1024
 
 /** Refusals of a signal that say nothing new: the roster tells the same, or another try follows. */
 const expected = new Set(['no_peer', 'stale_epoch', 'busy'])
@@ -28,33 +30,36 @@ export class LiveRoom implements Room {
   // Dead to all appearance while signaling is down, so nobody can say whether they are still in the room.
   readonly #parked = new Map<string, RemotePeer>()
   readonly #context: PeerContext
+  readonly #check: (channel: string, data: Uint8Array) => void
   readonly #unwatch: () => void
-  #who: Who
   #reply: JoinReply | null = null
   #configuration: RTCConfiguration
-  #count = 0
+  #count = 0 // connections begun
+  #saidNoRelay = false
 
   constructor(options: JoinOptions) {
     const env = environment(options.environment)
-    const { name, meta, iceTransportPolicy, signal } = options
+    const { name, meta, channels, iceTransportPolicy, maxMessage = defaultMaxMessage, signal } = options
     const storage = options.storage === undefined ? tabStorage() : options.storage
-    this.#who = { ...(name !== undefined && { name }), ...(meta !== undefined && { meta }) }
+    const who: Who = { ...(name !== undefined && { name }), ...(meta !== undefined && { meta }) }
     this.#configuration = iceTransportPolicy === undefined ? {} : { iceTransportPolicy }
-    this.#signaling = new Signaling(options, this.#who, storage, env)
+    this.#signaling = new Signaling(options, who, storage, env)
+    this.#check = (channel, data) => checkMessage(channels, maxMessage, channel, data)
     this.#context = {
       clock: env.clock,
       epoch: () => this.#reply?.epoch ?? 0,
       isLinked: () => this.link.name === 'open',
       signal: (to, epoch, data) => this.#signaling.send({ kind: 'signal', to, epoch, data }),
-      countBeyond: (count) => (this.#count = Math.max(this.#count, count) + 1),
+      nextCount: () => ++this.#count,
+      check: this.#check,
       setup: (): ConnectionSetup | null =>
         env.RTCPeerConnection === undefined
           ? null
           : {
               RTCPeerConnection: env.RTCPeerConnection,
               configuration: this.#configuration,
-              channels: options.channels,
-              maxMessage: options.maxMessage ?? maxMessage,
+              channels,
+              maxMessage,
               clock: env.clock,
             },
       changed: (peer) => this.#changed(peer),
@@ -63,18 +68,23 @@ export class LiveRoom implements Room {
       fault: (_, cause) => this.#fault(cause),
     }
     this.#listen()
-    this.#unwatch = watchPage({
+    const unwatchPage = watchPage({
       woke: () => this.#woke(),
       hidden: () => this.#hidden(),
-      restored: () => this.#restored(),
+      restored: () => this.#woke(),
     })
+    const leave = () => this.leave()
+    signal?.addEventListener('abort', leave)
+    this.#unwatch = () => {
+      unwatchPage()
+      signal?.removeEventListener('abort', leave)
+    }
     if (signal?.aborted) this.leave()
     else this.#signaling.start()
-    signal?.addEventListener('abort', () => this.leave(), { once: true })
   }
 
   get self(): Self | null {
-    return this.#reply && { id: this.#reply.peer, epoch: this.#reply.epoch, ...this.#who }
+    return this.#reply && { id: this.#reply.peer, epoch: this.#reply.epoch, ...this.#signaling.who }
   }
 
   get link(): LinkState {
@@ -90,11 +100,11 @@ export class LiveRoom implements Room {
   }
 
   change(who: Who): void {
-    this.#who = { ...this.#who, ...who }
     if (!this.#signaling.change(who)) this.#events.emit('error', new SignalError('frame_too_large', 'name and meta are too large'))
   }
 
   broadcast(channel: string, data: Uint8Array): void {
+    this.#check(channel, data)
     for (const peer of this.#peers.values()) peer.send(channel, data)
   }
 
@@ -114,6 +124,7 @@ export class LiveRoom implements Room {
     on('roster', (entries) => this.#reconcile(entries))
     on('ice', (iceServers) => {
       this.#configuration = { ...this.#configuration, iceServers }
+      this.#checkRelay()
       for (const peer of this.#peers.values()) peer.configure(this.#configuration)
     })
     on('refused', ({ code, message, to, retryAfter }) => {
@@ -134,6 +145,15 @@ export class LiveRoom implements Room {
           return this.#find(frame.from, frame.epoch)?.receive(frame.data)
       }
     })
+  }
+
+  /** Says once that no path can be found, since only relayed ones are allowed and there is no relay. */
+  #checkRelay(): void {
+    const { iceTransportPolicy, iceServers = [] } = this.#configuration
+    const hasRelay = iceServers.some(({ urls }) => [urls].flat().some((url) => /^turns?:/i.test(url)))
+    if (iceTransportPolicy !== 'relay' || hasRelay || this.#saidNoRelay) return
+    this.#saidNoRelay = true
+    this.#events.emit('error', new SignalError('no_relay', 'only relayed paths are allowed, and this server has no relay', 'never'))
   }
 
   #find(id: string, epoch?: number): RemotePeer | undefined {
@@ -229,6 +249,7 @@ export class LiveRoom implements Room {
   }
 
   #woke(): void {
+    if (this.#signaling.isHidden) return this.#restored()
     this.#signaling.wake()
     for (const peer of this.#peers.values()) peer.probe()
   }
@@ -245,6 +266,7 @@ export class LiveRoom implements Room {
   }
 
   #fault(cause: unknown): void {
+    if (cause instanceof SignalError) return this.#events.emit('error', cause)
     const message = cause instanceof Error ? cause.message : String(cause)
     this.#events.emit('error', new SignalError('negotiation', message))
   }
@@ -252,13 +274,7 @@ export class LiveRoom implements Room {
 
 /** The entry with what a `changed` frame says; an empty name or a null meta takes it away. */
 function changedEntry(entry: RosterEntry, { presence, name, meta }: Partial<RosterEntry>): RosterEntry {
-  const { name: nameBefore, meta: metaBefore, ...rest } = entry
-  const newName = name ?? nameBefore
-  const newMeta = meta === undefined ? metaBefore : meta
-  return {
-    ...rest,
-    ...(presence !== undefined && { presence }),
-    ...(newName !== undefined && newName !== '' && { name: newName }),
-    ...(newMeta !== undefined && newMeta !== null && { meta: newMeta }),
-  }
+  const { name: nameBefore = '', meta: metaBefore = null, ...rest } = entry
+  const who = changed({ name: nameBefore, meta: metaBefore }, { ...(name !== undefined && { name }), ...(meta !== undefined && { meta }) })
+  return { ...rest, ...(presence !== undefined && { presence }), ...who }
 }

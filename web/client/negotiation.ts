@@ -1,4 +1,3 @@
-import type { Note } from './note.ts'
 import type { Clock } from './options.ts'
 
 /** Candidates found within so many milliseconds of the first one go in one message. */
@@ -7,14 +6,16 @@ const batchTime = 20
 /** The most candidates kept that came before their description. */
 const earlyLimit = 256
 
-/** A note without its generation, which the connection adds. */
-export type NoteContent = Note extends infer N ? (N extends Note ? Omit<N, 'generation'> : never) : never
+/** What two negotiations tell each other. */
+export type Step =
+  | { readonly kind: 'description'; readonly description: RTCSessionDescriptionInit }
+  | { readonly kind: 'candidates'; readonly candidates: readonly (RTCIceCandidateInit | null)[] }
 
 /** What a negotiation needs and tells. */
 export interface NegotiationEvents {
   /** The first offer of the other side is applied: now is the time to create channels. */
   offered(): void
-  send(content: NoteContent): void
+  send(step: Step): void
   /** A description could not be made or applied. */
   fault(cause: unknown): void
 }
@@ -50,12 +51,12 @@ export class Negotiation {
   }
 
   /** Takes what the other side sent; one message is dealt with before the next. */
-  receive(content: NoteContent): void {
+  receive(step: Step): void {
     this.#queue = this.#queue.then(async () => {
       if (this.#closed) return
       try {
-        if (content.kind === 'description') await this.#describe(content.description)
-        else if (content.kind === 'candidates') for (const candidate of content.candidates) await this.#candidate(candidate)
+        if (step.kind === 'description') await this.#describe(step.description)
+        else for (const candidate of step.candidates) await this.#candidate(candidate)
       } catch (cause) {
         if (!this.#closed) this.#events.fault(cause)
       }

@@ -11,7 +11,7 @@ test('a later epoch is greater, then a later count', () => {
 
 test('notes are read', () => {
   const notes = [
-    { kind: 'description', generation: [5, 1], description: { type: 'offer', sdp: 'v=0' } },
+    { kind: 'description', generation: [5, 1], description: { type: 'offer', sdp: 'v=0' }, channels: ['chat', ''] },
     { kind: 'candidates', generation: [5, 1], candidates: [{ candidate: '', sdpMid: '0' }, null] },
     { kind: 'renew', generation: [0, 0] },
   ] as const
@@ -20,16 +20,21 @@ test('notes are read', () => {
 
 test('what is no note is null', () => {
   const description = { type: 'offer', sdp: 'v=0' }
+  const channels = ['chat']
   for (const value of [
     null,
     'hello',
     {},
-    { kind: 'description', description },
-    { kind: 'description', generation: [1], description },
-    { kind: 'description', generation: [1, -1], description },
-    { kind: 'description', generation: ['1', 1], description },
-    { kind: 'description', generation: [1, 1], description: { type: 'rollback' } },
-    { kind: 'description', generation: [1, 1], description: { type: 'offer' } },
+    { kind: 'description', description, channels },
+    { kind: 'description', generation: [1], description, channels },
+    { kind: 'description', generation: [1, -1], description, channels },
+    { kind: 'description', generation: ['1', 1], description, channels },
+    { kind: 'description', generation: [1, 1], description: { type: 'rollback' }, channels },
+    { kind: 'description', generation: [1, 1], description: { type: 'offer' }, channels },
+    { kind: 'description', generation: [1, 1], description },
+    { kind: 'description', generation: [1, 1], description, channels: 'chat' },
+    { kind: 'description', generation: [1, 1], description, channels: [1] },
+    { kind: 'description', generation: [1, 1], description, channels: Array(257).fill('x') },
     { kind: 'candidates', generation: [1, 1], candidates: 'x' },
     { kind: 'candidates', generation: [1, 1], candidates: [1] },
     { kind: 'candidates', generation: [1, 1], candidates: Array(257).fill(null) },

@@ -13,15 +13,17 @@ export const noGeneration: Generation = [0, 0]
 
 /** One message about a connection. */
 export type Note = { readonly generation: Generation } & (
-  | { readonly kind: 'description'; readonly description: RTCSessionDescriptionInit }
+  /** With the names of the sender's channels: their order, on the side that began the connection, gives them their ids. */
+  | { readonly kind: 'description'; readonly description: RTCSessionDescriptionInit; readonly channels: readonly string[] }
   /** Candidates as they were found; null is their end. */
   | { readonly kind: 'candidates'; readonly candidates: readonly (RTCIceCandidateInit | null)[] }
   /** This generation is no good, please begin another. */
   | { readonly kind: 'renew' }
 )
 
-/** The most candidates taken out of one note. */
+/** The most candidates and channels taken out of one note. */
 const candidateLimit = 256
+const channelLimit = 256
 
 /** Less than 0, 0 or more than 0, as a is before, the same as or after b. */
 export function compareGenerations(a: Generation, b: Generation): number {
@@ -31,10 +33,10 @@ export function compareGenerations(a: Generation, b: Generation): number {
 /** Reads the data of a signal; null is something that no peer of this kind says. */
 export function parseNote(value: Json): Note | null {
   if (!isFields(value) || !isGeneration(value.generation)) return null
-  const { generation, description, candidates, kind } = value
+  const { generation, description, channels, candidates, kind } = value
   switch (kind) {
     case 'description':
-      return isDescription(description) ? { kind, generation, description } : null
+      return isDescription(description) && isNames(channels) ? { kind, generation, description, channels } : null
     case 'candidates':
       return Array.isArray(candidates) && candidates.length <= candidateLimit && candidates.every(isCandidate)
         ? { kind, generation, candidates }
@@ -51,6 +53,10 @@ function isGeneration(value: unknown): value is Generation {
 
 function isDescription(value: unknown): value is RTCSessionDescriptionInit {
   return isFields(value) && (value.type === 'offer' || value.type === 'answer') && isText(value.sdp)
+}
+
+function isNames(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length <= channelLimit && value.every(isText)
 }
 
 function isCandidate(value: unknown): value is RTCIceCandidateInit | null {

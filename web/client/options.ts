@@ -1,7 +1,7 @@
 import type { Json } from './json.ts'
 
 /**
- * How one data channel behaves; both sides must say the same.
+ * How one data channel behaves; both sides should say the same.
  *
  * @example
  * const carets: ChannelOptions = { ordered: false, maxRetransmits: 0, latestOnly: true }
@@ -30,13 +30,16 @@ export interface JoinOptions {
   name?: string
   /** Shown to the others; at most 1,024 bytes of JSON. */
   meta?: Json
-  /** The app's token, asked for anew for every join. */
+  /** The app's token, asked for anew for every join; it has 10 s, then another try follows. */
   token?: () => string | Promise<string>
-  /** `relay` lets nothing but relayed paths be used. */
+  /** `relay` lets nothing but relayed paths be used; where the server has none, that is the error `no_relay`. */
   iceTransportPolicy?: RTCIceTransportPolicy
-  /** The channels by name, the same on both sides. */
+  /**
+   * The channels by name, at most 100 of at most 128 characters. Peers should have the same; one that only one of two has
+   * never opens between them, which is the error `channels_differ`.
+   */
   channels: Record<string, ChannelOptions>
-  /** The most bytes one received message may have; 64 MiB unless set. */
+  /** The most bytes one message may have, sent or received; 64 MiB unless set. A larger one that comes is dropped. */
   maxMessage?: number
   /** Keeps the peer id over a reload; `sessionStorage` where there is one, null for none. */
   storage?: Storage | null

@@ -46,8 +46,11 @@ export interface Peer {
   /** Bytes accepted by {@link send} and not yet on their way. */
   readonly buffered: number
   /**
-   * Sends one message of any size up to the other side's `maxMessage`. False when the channel is not open, or more than
-   * 16 MiB would be waiting; then nothing was sent. The bytes may be changed afterwards.
+   * Sends one message; the other side drops one over its own `maxMessage`. False when the channel is not open, or more
+   * than 16 MiB would be waiting; then nothing was sent. The bytes may be changed afterwards.
+   *
+   * @throws TypeError when the room was joined without such a channel
+   * @throws RangeError when the message is over this side's own `maxMessage`: it could never be sent
    */
   send(channel: string, data: Uint8Array): boolean
 }

@@ -1,4 +1,5 @@
 import { Connection, type ConnectionSetup } from './connection.ts'
+import { SignalError } from './errors.ts'
 import type { RosterEntry } from './frames.ts'
 import type { Json } from './json.ts'
 import { compareGenerations, noGeneration, parseNote, type Generation, type Note } from './note.ts'
@@ -18,8 +19,10 @@ export interface PeerContext {
   /** Whether signaling works just now. */
   isLinked(): boolean
   signal(to: string, epoch: number, data: Json): void
-  /** Counts the connections that this page began; returns a number greater than the one given. */
-  countBeyond(count: number): number
+  /** Counts the connections that this page began. */
+  nextCount(): number
+  /** Throws when the app sends what could never be sent. */
+  check(channel: string, data: Uint8Array): void
   /** Null where there is no WebRTC. */
   setup(): ConnectionSetup | null
   /** State, path or who the peer is changed. */
@@ -42,11 +45,12 @@ export class RemotePeer implements Peer {
   #ownEpoch: number // under which this side was last seen by the peer
   #connection: Connection | null = null
   #newest: Generation = noGeneration // seen or made
-  #early: Note[] = [] // candidates whose offer did not come yet
+  #early: Exclude<Note, { kind: 'renew' }>[] = [] // candidates whose offer did not come yet
   #health: Health = 'none'
   #route: Omit<Route, 'relayed'> | null = null
   #rtt: number | null = null
   #wasConnected = false
+  #saidDiffer = false
   #closed = false
 
   constructor(entry: RosterEntry, context: PeerContext) {
@@ -108,6 +112,7 @@ export class RemotePeer implements Peer {
   }
 
   send(channel: string, data: Uint8Array): boolean {
+    this.#context.check(channel, data)
     return this.#connection?.send(channel, data) ?? false
   }
 
@@ -175,8 +180,9 @@ export class RemotePeer implements Peer {
 
   #renew(): void {
     if (!this.#offers) return this.#send({ kind: 'renew', generation: this.#newest })
-    const [epoch, count] = this.#newest // the next one compares greater in any case
-    this.#begin([Math.max(this.#context.epoch(), epoch), this.#context.countBeyond(count)], true)
+    // The next one compares greater in any case. What this peer counts to says nothing to the others.
+    const [epoch, count] = this.#newest
+    this.#begin([Math.max(this.#context.epoch(), epoch), Math.max(this.#context.nextCount(), count + 1)], true)
   }
 
   #asked(generation: Generation, order: number): void {
@@ -203,6 +209,7 @@ export class RemotePeer implements Peer {
         message: (channel, data) => this.#context.message(this, channel, data),
         measured: (rtt) => this.#measured(rtt),
         routed: (kind, protocol) => this.#routed(kind, protocol),
+        differ: (here, there) => this.#differ(here, there),
         fault: (cause) => this.#context.fault(this, cause),
       })
     } catch (cause) {
@@ -215,6 +222,15 @@ export class RemotePeer implements Peer {
 
   #send(note: Note): void {
     this.#context.signal(this.id, this.epoch, note as unknown as Json)
+  }
+
+  /** Says once that the peer's channels have other names than this side's. */
+  #differ(here: readonly string[], there: readonly string[]): void {
+    if (this.#saidDiffer) return
+    this.#saidDiffer = true
+    const parts = [here.length > 0 && `only this side has ${quoted(here)}`, there.length > 0 && `only the peer has ${quoted(there)}`]
+    const message = `the channels of peer ${this.id} differ: ${parts.filter(Boolean).join(', ')}`
+    this.#context.fault(this, new SignalError('channels_differ', message, 'never'))
   }
 
   /** Looks at how the connection is doing, and tells if that changed. */
@@ -239,4 +255,10 @@ export class RemotePeer implements Peer {
     this.#route = { kind, ...(protocol !== undefined && { protocol }) }
     this.#context.changed(this)
   }
+}
+
+/** A few names, for people. */
+function quoted(names: readonly string[]): string {
+  const shown = names.slice(0, 5).map((name) => `“${name.slice(0, 40)}”`)
+  return shown.join(', ') + (names.length > shown.length ? ' and others' : '')
 }

@@ -72,9 +72,12 @@ export interface Room {
   readonly peers: ReadonlyMap<string, Peer>
   /** Listens; returns what stops it. */
   on<K extends keyof RoomEvents>(event: K, listener: (...args: RoomEvents[K]) => void): () => void
-  /** Changes what the others see. An empty name or a null meta takes it away. */
+  /**
+   * Changes what the others see. An empty name or a null meta takes it away. What the server refuses is taken back, and is
+   * an `error`: `forbidden` where the app decides the name.
+   */
   change(who: { name?: string; meta?: Json }): void
-  /** Sends to each peer whose channel is open. */
+  /** Sends to each peer whose channel is open, as {@link Peer.send} does, and throws what that throws. */
   broadcast(channel: string, data: Uint8Array): void
   /** Leaves for good, and closes all connections. */
   leave(): void

@@ -6,6 +6,8 @@ export interface JoinReply {
   readonly session: string
   readonly secret: string
   readonly peer: string
+  /** As the others see it, which the app may have decided; absent where the server says nothing. */
+  readonly name?: string
   readonly epoch: number
   readonly at: number
   readonly peers: readonly RosterEntry[]
@@ -21,13 +23,14 @@ export interface JoinReply {
 /** Reads a join's reply, or returns null when it is none. */
 export function parseJoinReply(value: unknown): JoinReply | null {
   if (!isFields(value)) return null
-  const { session, secret, peer, epoch, at, iceServers, ttl, heartbeat, limits } = value
+  const { session, secret, peer, name, epoch, at, iceServers, ttl, heartbeat, limits } = value
   const peers = roster(value.peers)
   if (!isText(session) || !isText(secret) || !isText(peer) || !isCount(epoch) || !isCount(at) || peers === null) return null
   return {
     session,
     secret,
     peer,
+    ...(isText(name) && { name }),
     epoch,
     at,
     peers,
@@ -59,7 +62,7 @@ export class Session {
   /** The roster is as of this downlink frame: frames up to it are in it already. */
   rosterAt: number
 
-  #sent = 0 // the number of the last uplink frame
+  #sent = 0
   #waiting: Numbered[] = [] // uplink frames not acknowledged, in order
   #unackedFrames = 0
   #unackedBytes = 0
@@ -92,6 +95,11 @@ export class Session {
   acked(): void {
     this.#unackedFrames = 0
     this.#unackedBytes = 0
+  }
+
+  /** The number of the last uplink frame. */
+  get sent(): number {
+    return this.#sent
   }
 
   /** Numbers an uplink frame and keeps it until the server has it. Null is one too large for the server. */

@@ -3,14 +3,10 @@ import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RosterEntry } from './frames.ts'
-import type { Json } from './json.ts'
-import type { LinkState } from './room.ts'
-import type { JoinReply } from './session.ts'
-import { Signaling, type Who } from './signaling.ts'
-import { Network } from './testing/network.ts'
+import { Member, storage } from './testing/member.ts'
 import { Server } from './testing/server.ts'
 import { until } from './testing/waiting.ts'
+import type { Who } from './who.ts'
 import { WebSocket } from 'ws'
 
 let server: Server
@@ -31,87 +27,17 @@ function newRoom(): void {
   room = `room-${++rooms}`
 }
 
-/** Somebody in the room, and all that happened to them. */
-class Member {
-  readonly network = new Network()
-  readonly signaling: Signaling
-  readonly replies: JoinReply[] = []
-  readonly links: LinkState[] = []
-  readonly received: { from: string; data: Json }[] = []
-  readonly log: string[] = []
-  readonly roster = new Map<string, RosterEntry>()
-
-  constructor({ who = {}, storage = null, url = server.url, inRoom = room }: { who?: Who; storage?: Storage | null; url?: string; inRoom?: string } = {}) {
-    members.push(this)
-    this.signaling = new Signaling({ server: url, room: inRoom }, who, storage, this.network.environment)
-    const { events } = this.signaling
-    events.on('link', (state) => this.links.push(state))
-    events.on('session', (reply) => this.replies.push(reply))
-    events.on('refused', (frame) => this.log.push(`refused ${frame.code}`))
-    events.on('roster', (entries) => {
-      this.roster.clear()
-      for (const entry of entries) this.roster.set(entry.peer, entry)
-    })
-    events.on('frame', (frame) => {
-      switch (frame.kind) {
-        case 'signal':
-          this.received.push({ from: frame.from, data: frame.data })
-          break
-        case 'joined':
-          this.roster.set(frame.peer, frame)
-          break
-        case 'changed':
-          this.log.push(`changed ${frame.peer} ${JSON.stringify({ presence: frame.presence, name: frame.name, meta: frame.meta })}`)
-          break
-        case 'left':
-          this.log.push(`left ${frame.peer} ${frame.reason}`)
-          if (this.roster.get(frame.peer)?.epoch === frame.epoch) this.roster.delete(frame.peer)
-      }
-    })
-  }
-
-  /** Starts, and waits for the link. */
-  async join(): Promise<this> {
-    this.signaling.start()
-    await until('the link', () => this.signaling.state.name === 'open')
-    return this
-  }
-
-  get id(): string {
-    return this.replies.at(-1)!.peer
-  }
-
-  knows(other: Member): boolean {
-    return this.roster.get(other.id)?.epoch === other.replies.at(-1)!.epoch
-  }
-
-  send(to: Member, data: Json): void {
-    assert.ok(this.signaling.send({ kind: 'signal', to: to.id, epoch: this.roster.get(to.id)!.epoch, data }))
-  }
-
-  get data(): Json[] {
-    return this.received.map(({ data }) => data)
-  }
+function member(options: { who?: Who; storage?: Storage | null; room?: string } = {}): Member {
+  const made = new Member({ url: server.url, room, ...options })
+  members.push(made)
+  return made
 }
 
 async function pair(): Promise<[Member, Member]> {
   newRoom()
-  const [a, b] = [await new Member().join(), await new Member().join()]
+  const [a, b] = [await member().join(), await member().join()]
   await until('each knows the other', () => a.knows(b) && b.knows(a))
   return [a, b]
-}
-
-/** A storage that lives as long as the test. */
-function storage(): Storage {
-  const items = new Map<string, string>()
-  return {
-    getItem: (key: string) => items.get(key) ?? null,
-    setItem: (key: string, value: string) => void items.set(key, value),
-    removeItem: (key: string) => void items.delete(key),
-    get length() {
-      return items.size
-    },
-  } as Storage
 }
 
 test('two who join know each other, and signals go both ways in order', async () => {
@@ -128,22 +54,22 @@ test('two who join know each other, and signals go both ways in order', async ()
 
 test('who one is, is seen by those who were there and by those who come later', async () => {
   newRoom()
-  const a = await new Member({ who: { name: 'Ada', meta: { colour: 'red' } } }).join()
-  const b = await new Member().join()
+  const a = await member({ who: { name: 'Ada', meta: { colour: 'red' } } }).join()
+  const b = await member().join()
   assert.equal(b.roster.get(a.id)?.name, 'Ada')
   assert.deepEqual(b.roster.get(a.id)?.meta, { colour: 'red' })
   assert.ok(a.signaling.change({ name: 'Ada L.' }))
   await until('the change', () => b.log.length > 0)
   assert.deepEqual(b.log, [`changed ${a.id} {"name":"Ada L."}`])
-  const c = await new Member().join()
+  const c = await member().join()
   assert.equal(c.roster.get(a.id)?.name, 'Ada L.')
   assert.deepEqual(c.roster.get(a.id)?.meta, { colour: 'red' })
 })
 
 test('a change made before there is a session, or while the join is on its way, is not lost', async () => {
   newRoom()
-  const b = await new Member().join()
-  const a = new Member({ who: { name: 'one' } })
+  const b = await member().join()
+  const a = member({ who: { name: 'one' } })
   a.signaling.start()
   await until('the join is under way', () => a.network.joins.length === 1)
   a.signaling.change({ name: 'two' })
@@ -152,8 +78,8 @@ test('a change made before there is a session, or while the join is on its way, 
 
 test('a join whose reply is lost is repeated, and makes one session', async () => {
   newRoom()
-  const b = await new Member().join()
-  const a = new Member()
+  const b = await member().join()
+  const a = member()
   a.network.repliesToLose = 2
   await a.join()
   assert.equal(a.network.joins.length, 3)
@@ -217,7 +143,7 @@ test('a server that shuts down and returns is joined again', async () => {
 test('a server that is not there yet is waited for', async () => {
   newRoom()
   await server.stop('SIGKILL')
-  const a = new Member()
+  const a = member()
   a.signaling.start()
   await until('a second attempt', () => a.links.some((state) => state.name === 'connecting' && state.attempt === 2))
   const waiting = a.links.find((state) => state.name === 'waiting')
@@ -243,45 +169,45 @@ test('a wait ends at once when the network is said to be back', async () => {
 
 test('somebody else with the wanted id, and no proof of having been it: another id', async () => {
   newRoom()
-  const a = await new Member().join()
+  const a = await member().join()
   const kept = storage()
   kept.setItem(`parley ${server.url}/ ${room}`, JSON.stringify({ peer: a.id, resume: 'unknown' }))
-  const b = await new Member({ storage: kept }).join()
+  const b = await member({ storage: kept }).join()
   assert.notEqual(b.id, a.id)
   assert.equal(a.signaling.state.name, 'open')
 })
 
 test('the page that follows in the same tab takes the id over, a copy of the tab does not', async () => {
   newRoom()
-  const witness = await new Member().join()
+  const witness = await member().join()
   const kept = storage()
-  const first = await new Member({ storage: kept }).join()
+  const first = await member({ storage: kept }).join()
   const { peer, secret } = first.replies[0]!
   kept.setItem(`parley ${server.url}/ ${room}`, JSON.stringify({ peer, resume: secret }))
 
-  const second = await new Member({ storage: kept }).join()
+  const second = await member({ storage: kept }).join()
   assert.equal(kept.length, 0, 'what was kept is used up')
   assert.equal(second.id, first.id)
   await until('the first one is told', () => first.signaling.state.name === 'closed')
   assert.equal(first.signaling.state.name === 'closed' && first.signaling.state.error?.code, 'resumed')
   await until('the witness knows the second', () => witness.knows(second))
 
-  const copy = await new Member({ storage: kept }).join()
+  const copy = await member({ storage: kept }).join()
   assert.notEqual(copy.id, first.id)
   assert.equal(second.signaling.state.name, 'open')
 })
 
 test('a secret that was used up by another resume means joining as somebody new', async () => {
   newRoom()
-  const first = await new Member().join()
+  const first = await member().join()
   const { peer, secret } = first.replies[0]!
   const keep = () => {
     const kept = storage()
     kept.setItem(`parley ${server.url}/ ${room}`, JSON.stringify({ peer, resume: secret }))
     return kept
   }
-  const second = await new Member({ storage: keep() }).join()
-  const third = await new Member({ storage: keep() }).join()
+  const second = await member({ storage: keep() }).join()
+  const third = await member({ storage: keep() }).join()
   assert.equal(second.id, peer)
   assert.notEqual(third.id, peer)
   assert.deepEqual(third.network.joins.map(({ peer, resume }) => [peer, resume]), [[peer, secret], [undefined, undefined]])
@@ -319,7 +245,7 @@ test('one who leaves without a link is gone at once, too', async () => {
 
 test('what no repetition helps is said, and not repeated', async () => {
   newRoom()
-  const a = new Member({ inRoom: 'a'.repeat(129) })
+  const a = member({ room: 'a'.repeat(129) })
   a.signaling.start()
   await until('the room is closed', () => a.signaling.state.name === 'closed')
   assert.equal(a.signaling.state.name === 'closed' && a.signaling.state.error?.code, 'bad_room')

@@ -4,7 +4,7 @@ import { Emitter } from './emitter.ts'
 import { Endpoints, type JoinBody } from './endpoints.ts'
 import { SignalError } from './errors.ts'
 import type { NumberedFrame, Refusal, RosterEntry, UplinkFrame } from './frames.ts'
-import type { Json } from './json.ts'
+import { IceRenewal } from './ice-renewal.ts'
 import { leaveKeepsake, takeKeepsake, type Keepsake } from './keepsake.ts'
 import { openWebSocket } from './link-websocket.ts'
 import type { Environment, JoinOptions } from './options.ts'
@@ -12,6 +12,8 @@ import { randomNumber, randomText } from './random.ts'
 import { afterEndedLink, afterRefusedJoin, type Remedy } from './remedy.ts'
 import type { LinkState } from './room.ts'
 import { Session, type JoinReply } from './session.ts'
+import { askToken } from './token.ts'
+import { changeBetween, changed, OwnWho, type Who } from './who.ts'
 
 /** A link that lived so long, in milliseconds, was a good one: what follows it begins with short waits again. */
 const goodLink = 10_000
@@ -28,12 +30,6 @@ export interface SignalingEvents {
   ice: [servers: RTCIceServer[]]
 }
 
-/** Who this side is to the others. */
-export interface Who {
-  readonly name?: string
-  readonly meta?: Json
-}
-
 /**
  * Keeps this side in the room: joins, holds a link, opens another when it breaks, joins again when the server no longer
  * knows the session. It gives up only on what no repetition helps.
@@ -41,13 +37,15 @@ export interface Who {
 export class Signaling {
   readonly events = new Emitter<SignalingEvents>()
   state: LinkState = { name: 'connecting', attempt: 1 }
+  /** Whether the page went away, and was not restored. */
+  isHidden = false
 
   readonly #env: Environment
   readonly #endpoints: Endpoints
   readonly #token: JoinOptions['token']
   readonly #storage: Storage | null
   readonly #storageKey: string
-  #who: Who
+  readonly #who: OwnWho
   #instance: string
   #wanted: Partial<Keepsake>
   #joining: { body: JoinBody; who: Who } | null = null // kept until it is answered, so that it can be repeated
@@ -56,18 +54,23 @@ export class Signaling {
   #attachment: Attachment | null = null
   #failures = 0
   #cancelWait: (() => void) | null = null
-  #cancelIce: (() => void) | null = null
+  #ice: IceRenewal | null = null
   #turn = 0 // rises whenever what is under way no longer counts
 
   constructor(options: Pick<JoinOptions, 'server' | 'room' | 'token'>, who: Who, storage: Storage | null, env: Environment) {
     this.#env = env
     this.#endpoints = new Endpoints(options.server, options.room, env)
     this.#token = options.token
-    this.#who = who
+    this.#who = new OwnWho(who)
     this.#instance = randomText(env.random, 12)
     this.#storage = storage
     this.#storageKey = `parley ${new URL(options.server, globalThis.location?.href).href} ${options.room}`
     this.#wanted = takeKeepsake(storage, this.#storageKey) ?? {}
+  }
+
+  /** Who this side is: what the server said or was asked for, and did not refuse. */
+  get who(): Who {
+    return this.#who.now
   }
 
   start(): void {
@@ -82,8 +85,12 @@ export class Signaling {
 
   /** Changes what the others see. False when the server would not take it. */
   change(who: Who): boolean {
-    this.#who = { ...this.#who, ...who }
-    return this.#session === null || this.send({ kind: 'change', ...who })
+    const change = changeBetween(this.who, changed(this.who, who))
+    if (change === null) return true
+    if (this.#session === null) this.#who.set(change)
+    else if (this.send({ kind: 'change', ...change })) this.#who.asked(this.#session.sent, change)
+    else return false
+    return true
   }
 
   /** Something suggests that links and waits are out of date. */
@@ -92,17 +99,24 @@ export class Signaling {
     if (this.state.name === 'waiting') this.#step()
   }
 
-  /** Says good-bye while the page goes away, and keeps what a reload needs. */
+  /**
+   * Says good-bye while the page goes away, and keeps what a reload needs; from now on nothing happens until the page is
+   * restored. A join that is under way may have been heard or not: what it resumes can be resumed once more.
+   */
   hide(): void {
-    if (this.#session === null) return
-    const { peer, secret } = this.#session.reply
-    leaveKeepsake(this.#storage, this.#storageKey, { peer, resume: secret })
-    this.#endpoints.leaveSoftly(this.#session.reply)
+    if (this.state.name === 'closed') return
+    this.isHidden = true
+    this.#wantBack()
+    const { peer, resume } = this.#wanted
+    if (peer !== undefined && resume !== undefined) leaveKeepsake(this.#storage, this.#storageKey, { peer, resume })
+    if (this.#session !== null) this.#endpoints.leaveSoftly(this.#session.reply)
+    this.#forget()
   }
 
   /** Joins again as a new instance after the page was out of use; its connections must be gone already. */
   restore(): void {
     if (this.state.name === 'closed') return
+    this.isHidden = false
     takeKeepsake(this.#storage, this.#storageKey) // was for another page
     this.#wantBack()
     this.#instance = randomText(this.#env.random, 12)
@@ -130,8 +144,8 @@ export class Signaling {
     this.#attachment?.close()
     this.#attachment = this.#session = this.#joining = null
     this.#cancelWait?.()
-    this.#cancelIce?.()
-    this.#cancelWait = this.#cancelIce = null
+    this.#cancelWait = null
+    this.#ice?.stop()
   }
 
   #set(state: LinkState): void {
@@ -153,13 +167,18 @@ export class Signaling {
   async #join(): Promise<void> {
     const turn = ++this.#turn
     const join = (this.#joining ??= {
-      who: this.#who,
-      body: { attempt: randomText(this.#env.random, 16), instance: this.#instance, ...this.#who, ...this.#wanted },
+      who: this.who,
+      body: { attempt: randomText(this.#env.random, 16), instance: this.#instance, ...this.who, ...this.#wanted },
     })
     try {
-      const token = await this.#token?.()
+      const token = await askToken(this.#token, this.#env.clock)
+      if (turn !== this.#turn) return
       const reply = await this.#endpoints.join(join.body, token)
-      if (turn !== this.#turn) return this.#endpoints.leave(reply)
+      if (turn !== this.#turn) {
+        // Nobody needs the session; except that a page which went away may resume it by what it has kept.
+        if (this.state.name === 'closed') this.#endpoints.leave(reply)
+        return
+      }
       this.#joined(reply, join.who)
     } catch (cause) {
       if (turn !== this.#turn) return
@@ -172,8 +191,14 @@ export class Signaling {
     this.#joining = null
     this.#session = new Session(reply)
     this.#wanted = { peer: reply.peer }
-    if (who !== this.#who) this.send({ kind: 'change', ...this.#who })
-    this.#renewIce(reply.ttl)
+    const since = this.#who.joined(who, reply.name)
+    if (since !== null) this.change(since)
+    this.#ice = new IceRenewal(
+      this.#env.clock,
+      () => this.#endpoints.ice(reply),
+      (iceServers) => this.events.emit('ice', iceServers),
+    )
+    this.#ice.after(reply.ttl)
     const turn = this.#turn
     this.events.emit('session', reply)
     this.events.emit('ice', reply.iceServers)
@@ -213,10 +238,17 @@ export class Signaling {
 
   #frame(frame: NumberedFrame, session: Session): void {
     if (frame.kind === 'unknown') return
-    if (frame.kind === 'refused') return this.events.emit('refused', frame)
+    if (frame.kind === 'refused') return this.#refused(frame)
     // What the roster has already is not applied again; but only the frame says why somebody left.
     const had = frame.n <= session.rosterAt && (frame.kind === 'joined' || frame.kind === 'changed')
     if (!had) this.events.emit('frame', frame)
+  }
+
+  #refused(refusal: Refusal): void {
+    const change = refusal.of === undefined ? null : this.#who.refused(refusal.of)
+    this.events.emit('refused', refusal)
+    // A name that is not this side's to choose must not cost what else was changed.
+    if (refusal.code === 'forbidden' && change?.name !== undefined && change.meta !== undefined) this.change({ meta: change.meta })
   }
 
   #notice(frame: Notice): void {
@@ -224,7 +256,7 @@ export class Signaling {
       case 'refused':
         return this.events.emit('refused', frame)
       case 'ice':
-        this.#renewIce(frame.ttl)
+        this.#ice?.after(frame.ttl)
         return this.events.emit('ice', frame.iceServers)
       case 'drain':
         // The link goes on until another one replaces it, within half of the time that is left.
@@ -263,24 +295,5 @@ export class Signaling {
     this.#cancelWait?.()
     this.#cancelWait = clock.after(delay, () => this.#step())
     this.#set({ name: 'waiting', attempt: this.#failures, retryAt: clock.now() + delay, error })
-  }
-
-  /** Gets fresh ICE servers at 80 % of the life of those at hand, given in seconds. */
-  #renewIce(ttl: number): void {
-    this.#cancelIce?.()
-    this.#cancelIce = null
-    const session = this.#session
-    if (session === null || ttl <= 0) return
-    const renew = async () => {
-      try {
-        const { iceServers, ttl } = await this.#endpoints.ice(session.reply)
-        if (session !== this.#session) return
-        this.#renewIce(ttl)
-        this.events.emit('ice', iceServers)
-      } catch {
-        if (session === this.#session) this.#renewIce(Math.max(ttl / 8, 5))
-      }
-    }
-    this.#cancelIce = this.#env.clock.after(Math.min(ttl * 800, 2 ** 31 - 1), () => void renew())
   }
 }

@@ -1,7 +1,7 @@
 // The editor page: wires the room, the shared text and what is on the screen.
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { join, type Clock, type Room } from '../client/index.ts'
+import { join, type Clock, type Room, type SignalError } from '../client/index.ts'
 import { ownLink, readAddress, shareLink, type Address } from './address.ts'
 import { wireLineNumbers, wireTheme } from './appearance.ts'
 import { Editor } from './editor.ts'
@@ -15,7 +15,7 @@ import { wireProfile } from './profile.ts'
 import { channels, Provider } from './provider.ts'
 import { wireShare } from './share.ts'
 import { wireSheet } from './sheet.ts'
-import { describe, StatusLine } from './status.ts'
+import { describe, StatusLine, troubleAfter } from './status.ts'
 
 const clock: Clock = {
   now: () => performance.now(),
@@ -83,6 +83,18 @@ function start({ room: roomName, made, relayOnly, name }: Extract<Address, { kin
   }
   const show = showRoom(room, provider, () => identity, giveWay)
 
+  /** The app behind the server may decide what one is called. */
+  const beCalled = (): void => {
+    const name = room.self?.name
+    if (name === undefined || name === identity.name) return
+    identity = { ...identity, name }
+    awareness.setLocalStateField('user', identity)
+    showProfile(identity)
+    show()
+  }
+  room.on('link', beCalled)
+  room.on('error', beCalled)
+
   addEventListener('pagehide', () => awareness.setLocalState(null))
   addEventListener('pageshow', () => {
     if (awareness.getLocalState() === null) awareness.setLocalState({ user: identity })
@@ -94,15 +106,23 @@ function start({ room: roomName, made, relayOnly, name }: Extract<Address, { kin
 function showRoom(room: Room, provider: Provider, self: () => Identity, seen: (people: readonly Person[]) => void): () => void {
   const people = new People()
   const status = new StatusLine(clock)
+  let trouble: SignalError | null = null
+  let relayMissing = false
   const show = (): void => {
     const present = [...room.peers.values()].filter(isThere).map((peer) =>
       personOf(peer, { identity: provider.identityOf(peer.id), synced: provider.synced(peer.id), dropped: provider.dropped(peer.id) }),
     )
     seen(present)
-    people.show(self(), present)
+    people.show(self(), present, room.self !== null)
     const capable = typeof RTCPeerConnection !== 'undefined'
-    status.show(describe({ link: room.link, people: present, online: navigator.onLine, capable }), room.link.name)
+    const situation = { link: room.link, trouble, people: present, online: navigator.onLine, capable, relayMissing }
+    status.show(describe(situation), room.link.name)
   }
+  room.on('link', (link) => (trouble = troubleAfter(trouble, link)))
+  room.on('error', ({ code }) => {
+    if (code === 'no_relay') relayMissing = true
+    show()
+  })
   for (const event of ['link', 'joined', 'left', 'changed', 'open'] as const) room.on(event, show)
   provider.onChange(show)
   addEventListener('online', show)

@@ -24,8 +24,8 @@ export class People {
   readonly #rows = new Map<string, Row>()
   #facesKey = ''
 
-  /** Shows these people, and nobody else beside oneself. */
-  show(self: Identity, people: readonly Person[]): void {
+  /** Shows these people, and nobody else beside oneself. Whether there are others is not known before one was in the room. */
+  show(self: Identity, people: readonly Person[], joined: boolean): void {
     const present = new Set(people.map((person) => person.id))
     for (const [id, row] of this.#rows) {
       if (present.has(id)) continue
@@ -33,7 +33,8 @@ export class People {
       this.#rows.delete(id)
     }
     for (const person of people) this.#showOne(person)
-    this.#lonely.hidden = people.length > 0
+    this.#lonely.hidden = people.length > 0 || !joined
+    setText(this.#summary, joined || people.length > 0 ? summarise(people) : 'Not connected yet')
     this.#showFaces(self, people)
   }
 
@@ -61,7 +62,6 @@ export class People {
   }
 
   #showFaces(self: Identity, people: readonly Person[]): void {
-    setText(this.#summary, summarise(people))
     const everybody = [self, ...people]
     const key = everybody.map(({ name, colour }) => `${name}/${colour}`).join('\n')
     if (this.#facesKey === key) return

@@ -46,6 +46,7 @@ export function wireProfile(initial: Identity, changed: (identity: Identity) => 
   choices.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' && event.key !== 'Enter') return
     event.stopPropagation()
+    event.preventDefault() // or the key would press the button that gets the focus
     open(false)
     toggle.focus()
   })

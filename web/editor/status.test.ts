@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SignalError, type LinkState } from '../client/index.ts'
-import { describe, type Situation } from './status.ts'
+import { describe, troubleAfter, type Situation } from './status.ts'
 
 const open: LinkState = { name: 'open', via: 'websocket' }
 const lost = new SignalError('network', 'no answer', 'resume')
 const waiting: LinkState = { name: 'waiting', attempt: 3, retryAt: 9_000, error: lost }
+const refused = (code: string): LinkState => ({ name: 'waiting', attempt: 3, retryAt: 9_000, error: new SignalError(code, code) })
 const direct = { state: 'connected', path: 'direct' } as const
 const relayed = { state: 'connected', path: 'relay' } as const
 const connecting = { state: 'connecting', path: null } as const
@@ -15,6 +16,20 @@ for (const [situation, text, tone] of [
   [{ link: { name: 'connecting', attempt: 1 } }, 'Connecting to the signaling server…', 'busy'],
   [{ link: { name: 'connecting', attempt: 4 } }, 'Reconnecting to the signaling server…', 'busy'],
   [{ link: waiting }, 'The signaling server cannot be reached', 'warn'],
+  [{ link: { name: 'connecting', attempt: 4 }, trouble: lost }, 'The signaling server cannot be reached', 'warn'],
+  [{ link: refused('room_full') }, 'This text has as many people as it may have. You get in when somebody leaves', 'warn'],
+  [{ link: refused('unavailable') }, 'The signaling server answers, but cannot let anybody in just now', 'warn'],
+  [{ link: refused('internal') }, 'The signaling server has a fault, and cannot let you in just now', 'warn'],
+  [{ link: refused('draining') }, 'The signaling server is restarting', 'warn'],
+  [{ link: refused('not_found') }, 'There is no signaling server at this address', 'warn'],
+  [{ link: refused('origin_denied') }, 'The signaling server does not serve pages from this address', 'warn'],
+  [{ link: refused('unauthorized') }, 'The signaling server does not let you in: it asks for a valid token', 'warn'],
+  [{ link: refused('bad_field') }, 'Not connected: bad_field', 'warn'],
+  [{ link: refused('silent') }, 'Reconnecting to the signaling server…', 'busy'],
+  [{ link: { name: 'closed', error: new SignalError('origin_denied', 'no') } }, 'The signaling server does not serve pages from this address', 'bad'],
+  [{ link: { name: 'closed', error: new SignalError('not_found', 'no') } }, 'There is no signaling server at this address', 'bad'],
+  [{ link: open, relayMissing: true }, 'Only relayed connections are allowed, and this server has no relay', 'bad'],
+  [{ link: open, relayMissing: true, people: [connecting] }, 'Only relayed connections are allowed, and this server has no relay', 'bad'],
   [{ link: waiting, online: false }, 'Offline. Go on writing: the others get it when you are back', 'bad'],
   [{ link: open }, 'Connected to the signaling server. Nobody else is here yet', 'good'],
   [{ link: open, people: [connecting] }, 'Connecting to 1 peer…', 'busy'],
@@ -31,9 +46,27 @@ for (const [situation, text, tone] of [
   [{ link: open, capable: false }, 'This browser has no WebRTC, so nobody else can edit with you here', 'bad'],
 ] as [Partial<Situation> & Pick<Situation, 'link'>, string, string][]) {
   test(`it says: ${text}`, () => {
-    const status = describe({ people: [], online: true, capable: true, ...situation })
+    const trouble = troubleAfter(null, situation.link)
+    const status = describe({ trouble, people: [], online: true, capable: true, relayMissing: false, ...situation })
     assert.equal(status.text, text)
     assert.equal(status.tone, tone)
     assert.equal(status.retryAt, situation.link.name === 'waiting' ? 9_000 : null)
   })
 }
+
+test('what went wrong is said until it works again, not anew with each try', () => {
+  const full = refused('room_full')
+  const tries: LinkState[] = [{ name: 'connecting', attempt: 1 }, full, { name: 'connecting', attempt: 2 }, full, { name: 'connecting', attempt: 3 }]
+  const texts: string[] = []
+  let trouble: SignalError | null = null
+  for (const link of [...tries, open]) {
+    trouble = troubleAfter(trouble, link)
+    const { text } = describe({ link, trouble, people: [], online: true, capable: true, relayMissing: false })
+    if (texts.at(-1) !== text) texts.push(text)
+  }
+  assert.deepEqual(texts, [
+    'Connecting to the signaling server…',
+    'This text has as many people as it may have. You get in when somebody leaves',
+    'Connected to the signaling server. Nobody else is here yet',
+  ])
+})

@@ -1,16 +1,20 @@
 // The line that tells how things are: the truth about the room, in one sentence.
-import type { Clock, LinkState } from '../client/index.ts'
+import type { Clock, LinkState, SignalError } from '../client/index.ts'
 import { byId, setText } from './element.ts'
 import type { Person } from './person.ts'
 
 /** What the sentence is made of. */
 export interface Situation {
   readonly link: LinkState
+  /** Why the room cannot be entered or followed; null as long as nothing went wrong since that last worked. */
+  readonly trouble: SignalError | null
   readonly people: readonly Pick<Person, 'state' | 'path'>[]
   /** What the browser believes of the network. */
   readonly online: boolean
   /** Whether this browser can connect to others at all. */
   readonly capable: boolean
+  /** Whether only relayed paths are allowed, and there is no relay. */
+  readonly relayMissing: boolean
 }
 
 export interface Status {
@@ -20,13 +24,31 @@ export interface Status {
   readonly retryAt: number | null
 }
 
-export function describe({ link, people, online, capable }: Situation): Status {
+/** What the server answers that does not let the page in, and what that means to a person. */
+const refusals: Readonly<Record<string, string>> = {
+  unavailable: 'The signaling server answers, but cannot let anybody in just now',
+  internal: 'The signaling server has a fault, and cannot let you in just now',
+  draining: 'The signaling server is restarting',
+  drain: 'The signaling server is restarting',
+  not_found: 'There is no signaling server at this address',
+  origin_denied: 'The signaling server does not serve pages from this address',
+  unauthorized: 'The signaling server does not let you in: it asks for a valid token',
+  forbidden: 'The signaling server does not let you into this text',
+}
+
+/** The trouble there is once the link is in this state. While another try is under way, it stays what it was. */
+export function troubleAfter(before: SignalError | null, link: LinkState): SignalError | null {
+  return link.name === 'open' ? null : link.name === 'waiting' ? link.error : before
+}
+
+export function describe({ link, trouble, people, online, capable, relayMissing }: Situation): Status {
   const connected = people.filter((person) => person.state === 'connected')
   const rest = people.length - connected.length
   const retryAt = link.name === 'waiting' ? link.retryAt : null
 
   if (link.name === 'closed') {
-    const text = link.error === undefined ? 'You have left this text' : `Not connected: ${link.error.message}`
+    const { error } = link
+    const text = error === undefined ? 'You have left this text' : (refusals[error.code] ?? `Not connected: ${error.message}`)
     return { tone: 'bad', text, retryAt }
   }
   if (!capable) return { tone: 'bad', text: 'This browser has no WebRTC, so nobody else can edit with you here', retryAt }
@@ -35,6 +57,7 @@ export function describe({ link, people, online, capable }: Situation): Status {
       const more = rest === 0 ? '' : `, connecting to ${rest} more`
       return { tone: 'good', text: editingWith(connected) + more, retryAt }
     }
+    if (relayMissing) return { tone: 'bad', text: 'Only relayed connections are allowed, and this server has no relay', retryAt }
     if (rest > 0) return { tone: 'busy', text: `Connecting to ${count(rest)}…`, retryAt }
     return { tone: 'good', text: 'Connected to the signaling server. Nobody else is here yet', retryAt }
   }
@@ -42,8 +65,17 @@ export function describe({ link, people, online, capable }: Situation): Status {
     return { tone: 'warn', text: `Signaling is reconnecting – edits still flow to ${count(connected.length)}`, retryAt }
   }
   if (!online) return { tone: 'bad', text: 'Offline. Go on writing: the others get it when you are back', retryAt }
-  if (link.name === 'waiting') return { tone: 'warn', text: 'The signaling server cannot be reached', retryAt }
-  return { tone: 'busy', text: link.attempt > 1 ? 'Reconnecting to the signaling server…' : 'Connecting to the signaling server…', retryAt }
+  if (trouble !== null) return { ...inWords(trouble), retryAt }
+  return { tone: 'busy', text: link.name === 'waiting' || link.attempt > 1 ? 'Reconnecting to the signaling server…' : 'Connecting to the signaling server…', retryAt }
+}
+
+function inWords({ code, retry, message }: SignalError): Pick<Status, 'tone' | 'text'> {
+  if (code === 'network') return { tone: 'warn', text: 'The signaling server cannot be reached' }
+  if (code === 'room_full') return { tone: 'warn', text: 'This text has as many people as it may have. You get in when somebody leaves' }
+  const refusal = refusals[code]
+  if (refusal !== undefined) return { tone: 'warn', text: refusal }
+  if (retry === 'never') return { tone: 'warn', text: `Not connected: ${message}` }
+  return { tone: 'busy', text: 'Reconnecting to the signaling server…' }
 }
 
 function editingWith(connected: Situation['people']): string {

@@ -36,6 +36,11 @@ export class Network {
     })
   }
 
+  /** How many links there are. */
+  get links(): number {
+    return this.#sockets.size
+  }
+
   /** Breaks all links, without a word to either end. */
   cut(): void {
     for (const socket of this.#sockets) socket.terminate()

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { repository } from './vectors.ts'
 
-/** The real service, built from this repository, on a loopback port that it keeps over restarts. */
+/** The real service, as PARLEY_SIGNAL names it or built from this repository, on a loopback port that it keeps over restarts. */
 export class Server {
   readonly #folder: string
   readonly #program: string
@@ -19,8 +19,10 @@ export class Server {
 
   static async build(): Promise<Server> {
     const folder = mkdtempSync(join(tmpdir(), 'parley-server-'))
-    const program = join(folder, 'signal')
-    execFileSync('go', ['build', '-o', program, './cmd/signal'], { cwd: repository, stdio: ['ignore', 'inherit', 'inherit'] })
+    const built = join(folder, 'signal')
+    const given = process.env.PARLEY_SIGNAL
+    if (!given) execFileSync('go', ['build', '-o', built, './cmd/signal'], { cwd: repository, stdio: ['ignore', 'inherit', 'inherit'] })
+    const program = given || built
     const server = new Server(folder, program)
     await server.start()
     return server
