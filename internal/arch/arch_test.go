@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"relay/internal/policy":   {},
 	"relay/internal/tally":    {},
 
+	"client":            {"internal/wire"},
 	"web":               {},
 	"internal/arch":     {},
 	"internal/daemon":   {},
@@ -57,6 +58,7 @@ var links = map[string][]string{
 	"signaling":         {"github.com/pion/", "github.com/golang-jwt/", "github.com/redis/", module + "/relay", module + "/web"},
 	"relay":             {"net/http", "github.com/gorilla/", module + "/signaling", module + "/web"},
 	"relay/credentials": {"net/http", "github.com/"},
+	"client":            {module + "/signaling", module + "/relay"},
 }
 
 type listed struct {
