@@ -10,7 +10,7 @@ func (l *link) flush() {
 	buf := make([]byte, 0, 1024)
 	for {
 		l.mu.Lock()
-		queue, read, ping, end := l.queue, l.dirty, l.ping, l.ending
+		queue, read, ping, alive, end := l.queue, l.dirty, l.ping, l.alive, l.ending
 		if l.over || len(queue) == 0 && !read && !ping && end == nil {
 			l.flushing = false
 			l.mu.Unlock()
@@ -29,23 +29,23 @@ func (l *link) flush() {
 			l.goodbye(*end)
 			return
 		case read || ping:
-			if buf = l.exchange(buf[:0], ping); buf == nil {
+			if buf = l.exchange(buf[:0], ping, ping && alive); buf == nil {
 				return
 			}
 		}
 	}
 }
 
-// exchange writes what the mailbox holds, and renews the lease with a ping.
-// Nil: the link cannot write any more.
-func (l *link) exchange(buf []byte, ping bool) []byte {
+// exchange writes what the mailbox holds, and a ping if one is due, with which it renews the
+// lease of a client that is alive. Nil: the link cannot write any more.
+func (l *link) exchange(buf []byte, ping, alive bool) []byte {
 	s := l.server
 	sent := l.sent.Load()
 	x := store.Exchange{Ack: min(l.acked.Load(), sent), After: sent, Fence: l.fence}
 	if l.confirmed.Load() {
 		x.Max = maxRead
 		// A stream of events hears nothing: its client renews by POST.
-		x.Renew = ping && l.kind == kindWebSocket && l.silence() <= s.cfg.Timing.Heartbeat
+		x.Renew = alive && l.kind == kindWebSocket
 	}
 	result, err := s.store.Exchange(s.ctx, l.ref, x)
 	switch {

@@ -75,13 +75,14 @@ type link struct {
 	malformed int   // owned by the reader
 	gap       int64 // the number that a gap was said to begin with last; owned by the reader
 
-	pinged time.Time // owned by heartbeat
+	pinged time.Time // when the last ping was due; owned by heartbeat
 
 	mu       sync.Mutex
 	open     bool     // hello is in the queue: guarded by mu, as is all below
 	flushing bool     // flush is running
 	dirty    bool     // the mailbox may hold something new
 	ping     bool     // a ping is due
+	alive    bool     // the client has spoken since the ping before
 	queue    [][]byte // frames of the link's own
 	ending   *ending  // set once
 	over     bool     // the ending was written, or nothing can be any more
@@ -268,9 +269,10 @@ func (l *link) heartbeat() {
 		l.send(nil) // a sign of life only
 		return
 	}
+	alive := now.Sub(l.pinged) >= l.silence()
 	l.pinged = now
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ping = true
+	l.ping, l.alive = true, alive
 	l.kick()
 }
