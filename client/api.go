@@ -95,10 +95,10 @@ func (a *api) request(ctx context.Context, method, path, bearer string, in any, 
 }
 
 // call makes a request that takes at most limit, and reads its answer into out, if not nil.
-func (a *api) call(ctx context.Context, limit time.Duration, method, path, bearer string, in, out any, header ...string) error {
+func (a *api) call(ctx context.Context, limit time.Duration, method, path, bearer string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	res, err := a.request(ctx, method, path, bearer, in, header...)
+	res, err := a.request(ctx, method, path, bearer, in)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,6 @@ type service struct {
 	url     string
 	handler atomic.Value // of func(http.ResponseWriter, *http.Request)
 	server  *signaling.Server
-	joins   atomic.Int64 // POSTs of joins
 }
 
 // serve starts a server that ends with the test. Wrap, if given, is the middleware around it.

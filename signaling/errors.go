@@ -34,7 +34,7 @@ func refusalOfHook(err error, code wire.Code) *wire.Error {
 	refusal := wire.Refuse(code)
 	refusal.Message = cmp.Or(e.Message, refusal.Message)
 	if code == wire.Unavailable {
-		refusal.RetryAfter = 1
+		return refusal.After(1)
 	}
 	return refusal
 }
@@ -68,7 +68,5 @@ func refusalOfStore(err error, log *slog.Logger) *wire.Error {
 		}
 	}
 	log.Error("store failed", "error", err)
-	refusal := wire.Refuse(wire.Unavailable)
-	refusal.RetryAfter = 1
-	return refusal
+	return wire.Refuse(wire.Unavailable).After(1)
 }

@@ -6,17 +6,19 @@ import (
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/internal/eventstream"
+	"github.com/parley-rtc/parley/signaling/store"
 )
 
 // serveEvents opens a stream of server-sent events. What the client sends goes by POST.
 func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
-	after, refusal := parseAfter(r, "Last-Event-ID")
+	query := r.URL.Query()
+	after, refusal := parseAfter(query, r.Header.Get("Last-Event-ID"))
 	if refusal != nil {
 		return refusal
 	}
 	ref := res.ref(bearer(r))
 	// Until the stream begins, a refusal has a status; afterwards only a frame.
-	if _, err := s.store.Exchange(r.Context(), ref, noExchange); err != nil {
+	if _, err := s.store.Exchange(r.Context(), ref, store.Exchange{}); err != nil {
 		return refusalOfStore(err, s.log)
 	}
 	if refusal := s.refusing(); refusal != nil {
@@ -30,11 +32,9 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, res resourc
 	case err != nil:
 		return nil // the client has gone
 	}
-	l, refusal := s.open(stream, terms{kind: kindEvents, ref: ref, after: after, probe: isProbe(r)})
+	l, refusal := s.open(stream, terms{kind: kindEvents, ref: ref, after: after, probe: isProbe(query)})
 	if refusal != nil {
-		s.counts.refused.Add(1)
-		_ = stream.Write(0, wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message}))
-		stream.Close(0, "")
+		s.turnAway(stream, refusal)
 		return nil
 	}
 	read := func() {

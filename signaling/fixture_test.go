@@ -198,9 +198,9 @@ func (p *peer) dial(query string) *wsLink {
 }
 
 // link dials and takes the hello.
-func (p *peer) link(query string) *wsLink {
+func (p *peer) link() *wsLink {
 	p.Helper()
-	l := p.dial(query)
+	l := p.dial("")
 	l.expect(wire.KindHello)
 	return l
 }
@@ -269,4 +269,24 @@ func (l *wsLink) signal(to *peer, data string) {
 // cut breaks the connection without a word, as a network does.
 func (l *wsLink) cut() {
 	_ = l.ws.NetConn().Close()
+}
+
+// together runs what has to come to an end by itself, side by side.
+func together(t *testing.T, limit time.Duration, each ...func() error) {
+	t.Helper()
+	done := make(chan error, len(each))
+	for _, f := range each {
+		go func() { done <- f() }()
+	}
+	timeout := time.After(limit)
+	for range each {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-timeout:
+			t.Fatal("they do not come to an end")
+		}
+	}
 }

@@ -104,7 +104,7 @@ func (s *Server) iceFor(r *http.Request, room, peer string) (wire.ICEReply, *wir
 	ice, err := s.cfg.ICEServers(r.Context(), ICERequest{Room: room, Peer: peer, HTTP: r})
 	if err != nil {
 		s.log.Error("no ICE servers", "room", room, "peer", peer, "error", err)
-		return reply, refusalOfHook(&Error{Code: string(wire.Unavailable), Message: "there are no ICE servers just now"}, wire.Unavailable)
+		return reply, wire.Refusef(wire.Unavailable, "there are no ICE servers just now").After(1)
 	}
 	for _, server := range ice.Servers {
 		reply.ICEServers = append(reply.ICEServers, wire.ICEServer(server))

@@ -293,20 +293,9 @@ func TestChangingLinksLoseNothing(t *testing.T) {
 			s := &service{t, s.Server, s.url}
 			room := fmt.Sprint("room", seed)
 			a, b := s.join(room, as("a")), s.join(room, as("b"))
-			done := make(chan error, 2)
-			for i, pair := range [][2]*peer{{a, b}, {b, a}} {
-				go func() { done <- climb(pair[0], pair[1], messages, rand.New(rand.NewPCG(seed, uint64(i)))) }()
-			}
-			for range 2 {
-				select {
-				case err := <-done:
-					if err != nil {
-						t.Error(err)
-					}
-				case <-time.After(45 * time.Second):
-					t.Fatal("they do not come to an end")
-				}
-			}
+			together(t, 45*time.Second,
+				func() error { return climb(a, b, messages, rand.New(rand.NewPCG(seed, 0))) },
+				func() error { return climb(b, a, messages, rand.New(rand.NewPCG(seed, 1))) })
 		})
 	}
 }

@@ -225,6 +225,14 @@ func (l *link) end(code wire.Code, in time.Duration) {
 	l.finish(wire.EndedFrame{Kind: wire.KindEnded, Code: code, Message: code.Row().Message, In: in.Seconds()}, code)
 }
 
+// turnAway tells the client of a link that could not be opened why, and closes it.
+func (s *Server) turnAway(conn carrier, refusal *wire.Error) {
+	s.counts.refused.Add(1)
+	// If the client cannot be told, it finds out by itself.
+	_ = conn.Write(0, wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message}))
+	conn.Close(refusal.Code.Row().Close, string(refusal.Code))
+}
+
 // drain tells the client to open a link elsewhere.
 func (l *link) drain() {
 	l.finish(wire.DrainFrame{Kind: wire.KindDrain}, wire.Drain)

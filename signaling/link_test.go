@@ -26,8 +26,8 @@ var quick = signaling.Timing{
 
 func TestTwoPeersTalk(t *testing.T) {
 	s := serve(t, signaling.Config{})
-	alice := s.join("room", as("alice")).link("")
-	bob := s.join("room", as("bob")).link("")
+	alice := s.join("room", as("alice")).link()
+	bob := s.join("room", as("bob")).link()
 	if d := alice.expect(wire.KindJoined); d.Peer != "bob" || d.N != 1 || d.Epoch != bob.Epoch || d.Presence != "here" {
 		t.Errorf("joined is %+v", d)
 	}
@@ -59,9 +59,9 @@ func TestTwoPeersTalk(t *testing.T) {
 
 func TestLeavingByDeleteAndByBeacon(t *testing.T) {
 	s := serve(t, signaling.Config{Timing: signaling.Timing{Leaving: quick.Leaving}})
-	watcher := s.join("room", as("watcher")).link("")
-	alice := s.join("room", as("alice")).link("")
-	bob := s.join("room", as("bob")).link("")
+	watcher := s.join("room", as("watcher")).link()
+	alice := s.join("room", as("alice")).link()
+	bob := s.join("room", as("bob")).link()
 	watcher.expect(wire.KindJoined)
 	watcher.expect(wire.KindJoined)
 
@@ -91,8 +91,8 @@ func TestLeavingByDeleteAndByBeacon(t *testing.T) {
 
 func TestAReloadKeepsThePeerID(t *testing.T) {
 	s := serve(t, signaling.Config{Timing: signaling.Timing{Leaving: quick.Leaving}})
-	watcher := s.join("room", as("watcher")).link("")
-	before := s.join("room", as("alice")).link("")
+	watcher := s.join("room", as("watcher")).link()
+	before := s.join("room", as("alice")).link()
 	watcher.expect(wire.KindJoined)
 	s.call("POST", before.path+"/leave", []byte(`{"secret":"`+before.Secret+`"}`))
 	before.cut()
@@ -100,7 +100,7 @@ func TestAReloadKeepsThePeerID(t *testing.T) {
 	if after.Peer != "alice" || !after.Resumed || after.Epoch <= before.Epoch {
 		t.Errorf("resumed as %+v", after.JoinReply)
 	}
-	after.link("")
+	after.link()
 	watcher.expect(wire.KindChanged)
 	if d := watcher.expect(wire.KindJoined); d.Peer != "alice" || d.Epoch != after.Epoch {
 		t.Errorf("joined is %+v", d)
@@ -119,8 +119,8 @@ func (p *peer) peer() *peer { return p }
 
 func TestABrokenLinkLosesNothing(t *testing.T) {
 	s := serve(t, signaling.Config{})
-	alice := s.join("room", as("alice")).link("")
-	bob := s.join("room", as("bob")).link("")
+	alice := s.join("room", as("alice")).link()
+	bob := s.join("room", as("bob")).link()
 	alice.expect(wire.KindJoined)
 
 	bob.signal(alice.peer, "1")
@@ -155,14 +155,14 @@ func TestABrokenLinkLosesNothing(t *testing.T) {
 func TestASecondLinkSupersedesTheFirst(t *testing.T) {
 	s := serve(t, signaling.Config{})
 	p := s.join("room", as("alice"))
-	first := p.link("")
+	first := p.link()
 	second := p.dial("")
 	if d := second.expect(wire.KindHello); d.Link != 2 {
 		t.Errorf("link number is %d, want 2", d.Link)
 	}
 	first.expect(wire.KindSuperseded)
 	first.expectClose(4001)
-	bob := s.join("room", as("bob")).link("")
+	bob := s.join("room", as("bob")).link()
 	second.expect(wire.KindJoined)
 	second.signal(bob.peer, "1")
 	bob.expect(wire.KindSignal)
@@ -199,13 +199,13 @@ func TestRefusedLinksSayWhy(t *testing.T) {
 			l.expectClose(c.close)
 		})
 	}
-	alice.link("")
+	alice.link()
 }
 
 func TestBadFramesHurtOnlyThemselves(t *testing.T) {
 	s := serve(t, signaling.Config{})
-	bob := s.join("room", as("bob")).link("")
-	alice := s.join("room", as("alice")).link("")
+	bob := s.join("room", as("bob")).link()
+	alice := s.join("room", as("alice")).link()
 	bob.expect(wire.KindJoined)
 
 	refused := func(l *wsLink, n int64, code wire.Code) {
@@ -256,14 +256,14 @@ func TestBadFramesHurtOnlyThemselves(t *testing.T) {
 		refused(alice, 0, wire.BadFrame)
 	}
 	alice.expectClose(4000)
-	alice.link("")
+	alice.link()
 }
 
 func TestASilentLinkIsClosedAndItsSessionEnds(t *testing.T) {
 	s := serve(t, signaling.Config{Timing: quick})
-	watcher := s.join("room", as("watcher")).link("")
+	watcher := s.join("room", as("watcher")).link()
 	go keepAlive(watcher)
-	silent := s.join("room", as("silent")).link("")
+	silent := s.join("room", as("silent")).link()
 	watcher.expect(wire.KindJoined)
 	silent.expectClose(4202)
 	if d := watcher.expect(wire.KindChanged); d.Presence != "away" {
@@ -286,7 +286,7 @@ func keepAlive(l *wsLink) {
 
 func TestASessionLivesByItsHeartbeat(t *testing.T) {
 	s := serve(t, signaling.Config{Timing: quick})
-	alice := s.join("room", as("alice")).link("")
+	alice := s.join("room", as("alice")).link()
 	go keepAlive(alice)
 	time.Sleep(3 * quick.Lease)
 	bob := s.join("room", as("bob"))
@@ -297,7 +297,7 @@ func TestASessionLivesByItsHeartbeat(t *testing.T) {
 
 func TestAnUnlinkedSessionIsSweptWithoutAnybodyAsking(t *testing.T) {
 	s := serve(t, signaling.Config{Timing: quick})
-	watcher := s.join("room", as("watcher")).link("")
+	watcher := s.join("room", as("watcher")).link()
 	go keepAlive(watcher)
 	s.join("room", as("ghost"))
 	watcher.expect(wire.KindJoined)
@@ -308,9 +308,9 @@ func TestAnUnlinkedSessionIsSweptWithoutAnybodyAsking(t *testing.T) {
 
 func TestAReaderThatNeverReadsCostsOnlyItself(t *testing.T) {
 	s := serve(t, signaling.Config{Limits: signaling.Limits{MailboxFrames: 64, MailboxBytes: 1 << 20}})
-	stuck := s.join("room", as("stuck")).link("")
-	alice := s.join("room", as("alice")).link("")
-	bob := s.join("room", as("bob")).link("")
+	stuck := s.join("room", as("stuck")).link()
+	alice := s.join("room", as("alice")).link()
+	bob := s.join("room", as("bob")).link()
 	alice.expect(wire.KindJoined)
 	// It acknowledges nothing, so its mailbox fills up to alice's share of it.
 	big := `"` + strings.Repeat("x", 10_000) + `"`
@@ -343,26 +343,17 @@ func TestCutLinksLoseNothing(t *testing.T) {
 			room := fmt.Sprint("room", seed)
 			a, b := s.join(room, as("a")), s.join(room, as("b"))
 			random := rand.New(rand.NewPCG(seed, 1))
-			done := make(chan string, 2)
-			go converse(a, b, messages, rand.New(rand.NewPCG(random.Uint64(), 2)), done)
-			go converse(b, a, messages, rand.New(rand.NewPCG(random.Uint64(), 3)), done)
-			for range 2 {
-				select {
-				case fault := <-done:
-					if fault != "" {
-						t.Error(fault)
-					}
-				case <-time.After(30 * time.Second):
-					t.Fatal("they do not come to an end")
-				}
-			}
+			first, second := rand.New(rand.NewPCG(random.Uint64(), 2)), rand.New(rand.NewPCG(random.Uint64(), 3))
+			together(t, 30*time.Second,
+				func() error { return converse(a, b, messages, first) },
+				func() error { return converse(b, a, messages, second) })
 		})
 	}
 }
 
 // converse sends numbered messages to the other and checks those that come,
-// over links that it cuts at random. It reports one fault, or "".
-func converse(me, other *peer, messages int, random *rand.Rand, report chan<- string) {
+// over links that it cuts at random.
+func converse(me, other *peer, messages int, random *rand.Rand) error {
 	var sent []string // uplink frames, by number
 	for n := range messages {
 		sent = append(sent, fmt.Sprintf(`{"kind":"signal","n":%d,"to":%q,"data":%d}`, n+1, other.Peer, n))
@@ -374,8 +365,7 @@ func converse(me, other *peer, messages int, random *rand.Rand, report chan<- st
 	for got < int64(messages) || received < int64(messages) {
 		ws, _, err := dialer.Dial(fmt.Sprintf("ws%s%s/ws?after=%d", strings.TrimPrefix(me.url, "http"), me.path, after), header)
 		if err != nil {
-			report <- err.Error()
-			return
+			return err
 		}
 		cut := time.Now().Add(time.Duration(random.IntN(30)) * time.Millisecond)
 		_ = ws.SetReadDeadline(cut)
@@ -391,14 +381,12 @@ func converse(me, other *peer, messages int, random *rand.Rand, report chan<- st
 			case wire.KindReceived:
 				received = d.N
 			case wire.KindRefused:
-				report <- fmt.Sprintf("%s was refused: %+v", me.Peer, d)
-				return
+				return fmt.Errorf("%s was refused: %+v", me.Peer, d)
 			case wire.KindJoined:
 				after = d.N
 			case wire.KindSignal:
 				if d.N != after+1 || string(d.Data) != fmt.Sprint(got) {
-					report <- fmt.Sprintf("%s: frame %d with %s follows frame %d and %d messages", me.Peer, d.N, d.Data, after, got)
-					return
+					return fmt.Errorf("%s: frame %d with %s follows frame %d and %d messages", me.Peer, d.N, d.Data, after, got)
 				}
 				after, got = d.N, got+1
 				if got%16 == 0 {
@@ -415,5 +403,5 @@ func converse(me, other *peer, messages int, random *rand.Rand, report chan<- st
 		}
 		_ = ws.NetConn().Close()
 	}
-	report <- ""
+	return nil
 }

@@ -2,9 +2,7 @@ package signaling
 
 import (
 	"encoding/json"
-	"math"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -13,15 +11,11 @@ import (
 )
 
 const (
-	maxWait    = 25 * time.Second
 	replyTime  = 10 * time.Second       // to write the answer of a poll
 	activePoll = 500 * time.Millisecond // between short polls while frames come and go
 	idlePoll   = 5 * time.Second
 	activeTime = 10 * time.Second // without frames, until a session counts as idle
 )
-
-// noExchange only checks that a session lives and that its secret is right.
-var noExchange = store.Exchange{}
 
 // servePoll answers with the frames that wait, at once or when there are some. A poll that names the
 // link of the one before goes on with it; without a link it opens one.
@@ -29,15 +23,16 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, res resource)
 	if refusal := s.refusing(); refusal != nil {
 		return refusal
 	}
-	after, refusal := parseAfter(r, "Parley-After")
+	query := r.URL.Query()
+	after, refusal := parseAfter(query, r.Header.Get("Parley-After"))
 	if refusal != nil {
 		return refusal
 	}
-	wait, refusal := parseWait(r)
+	wait, refusal := parseWait(query)
 	if refusal != nil {
 		return refusal
 	}
-	goes, refusal := parseLink(r)
+	goes, refusal := parseLink(query)
 	if refusal != nil {
 		return refusal
 	}
@@ -129,30 +124,4 @@ func (s *Server) encodeFrames(frames []store.Frame) []json.RawMessage {
 	}
 	s.counts.down.Add(uint64(len(frames)))
 	return encoded
-}
-
-// parseLink reads which polling link a poll goes on with; 0: none.
-func parseLink(r *http.Request) (int64, *wire.Error) {
-	text := r.URL.Query().Get("link")
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 1 {
-		return 0, wire.Refusef(wire.BadField, "link is not the number of a link").In("link")
-	}
-	return n, nil
-}
-
-// parseWait reads how long a poll may wait: 0 to 25 seconds.
-func parseWait(r *http.Request) (time.Duration, *wire.Error) {
-	text := r.URL.Query().Get("wait")
-	if text == "" {
-		return 0, nil
-	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(seconds) || seconds < 0 || seconds > maxWait.Seconds() {
-		return 0, wire.Refusef(wire.BadField, "wait is not 0 to %v seconds", maxWait.Seconds()).In("wait").Over(int64(maxWait.Seconds()))
-	}
-	return time.Duration(seconds * float64(time.Second)), nil
 }

@@ -53,7 +53,8 @@ func parse(path string) (resource, *wire.Error) {
 	return resource{room: parts[0], session: parts[2], part: parts[3]}, nil
 }
 
-func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if !s.allowOrigin(w, r) {

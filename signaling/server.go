@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +26,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	state  state                     // guarded by mu
-	links  map[*link]struct{}        // guarded by mu; confirmed and not yet closed
+	links  map[*link]struct{}        // guarded by mu; opened, as probes too, and not yet closed
 	sweeps map[string]*schedule.Item // guarded by mu; when a room is to be looked at
 
 	strangers map[string]bool      // guarded by mu; origins that were refused and logged
@@ -184,16 +183,14 @@ func (s *Server) openLinks() []*link {
 	return open
 }
 
-// refuse returns why nothing new is taken, or nil while the server serves.
+// refusing returns why nothing new is taken, or nil while the server serves.
 func (s *Server) refusing() *wire.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == serving {
 		return nil
 	}
-	refusal := wire.Refuse(wire.Draining)
-	refusal.RetryAfter = 1
-	return refusal
+	return wire.Refuse(wire.Draining).After(1)
 }
 
 // start runs f on a goroutine that Close waits for; false: the server is closed.
@@ -259,9 +256,4 @@ func (s *Server) sweep(room string) {
 	}
 	s.mu.Unlock()
 	s.due(room, roster.Due)
-}
-
-// ServeHTTP implements [http.Handler].
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.route(w, r)
 }

@@ -20,8 +20,8 @@ import (
 
 func TestShutdownTellsClientsToJoinAgain(t *testing.T) {
 	s := serve(t, signaling.Config{})
-	alice := s.join("room", as("alice")).link("")
-	bob := s.join("room", as("bob")).link("")
+	alice := s.join("room", as("alice")).link()
+	bob := s.join("room", as("bob")).link()
 	alice.expect(wire.KindJoined)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -160,8 +160,8 @@ func TestBelowAPrefixAndBehindMiddleware(t *testing.T) {
 	}
 	s := serve(t, signaling.Config{}, wrap, prefix)
 	s.url += "/app/rtc"
-	alice := s.join("room", as("alice")).link("")
-	s.join("room", as("bob")).link("")
+	alice := s.join("room", as("alice")).link()
+	s.join("room", as("bob")).link()
 	alice.expect(wire.KindJoined)
 }
 
@@ -189,8 +189,8 @@ func TestObserveAndStatsTellOfLinks(t *testing.T) {
 		defer mu.Unlock()
 		told = append(told, fmt.Sprint(e.Kind, " ", e.Peer, " ", e.Link, " ", e.Code))
 	}})
-	alice := s.join("room", as("alice")).link("")
-	bob := s.join("room", as("bob")).link("")
+	alice := s.join("room", as("alice")).link()
+	bob := s.join("room", as("bob")).link()
 	alice.expect(wire.KindJoined)
 	alice.signal(bob.peer, "1")
 	bob.expect(wire.KindSignal)
@@ -236,7 +236,7 @@ func TestAnIdleLinkIsOneGoroutine(t *testing.T) {
 	s := serve(t, signaling.Config{})
 	before := runtime.NumGoroutine()
 	for i := range links {
-		s.join(fmt.Sprint("room", i)).link("")
+		s.join(fmt.Sprint("room", i)).link()
 	}
 	http.DefaultClient.CloseIdleConnections()
 	// One of the server's, and one that this test reads it with; and the front's for a connection or two that close.
@@ -256,7 +256,7 @@ func TestAFullRoomJoinsAtOnce(t *testing.T) {
 	all := make([]*wsLink, 0, peers)
 	for i := range peers {
 		group.Go(func() {
-			l := s.join("room", as(fmt.Sprint("p", i))).link("")
+			l := s.join("room", as(fmt.Sprint("p", i))).link()
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, l)

@@ -3,7 +3,6 @@ package signaling
 import (
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/internal/websocket"
@@ -19,7 +18,8 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 	if secret == "" {
 		secret = websocket.Secret(r)
 	}
-	after, refusal := parseAfter(r, "")
+	query := r.URL.Query()
+	after, refusal := parseAfter(query, "")
 	conn, answered, err := websocket.Upgrade(w, r)
 	switch {
 	case errors.Is(err, websocket.ErrNotHijackable):
@@ -32,13 +32,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 	}
 	var l *link
 	if refusal == nil {
-		l, refusal = s.open(conn, terms{kind: kindWebSocket, ref: res.ref(secret), after: after, probe: isProbe(r)})
+		l, refusal = s.open(conn, terms{kind: kindWebSocket, ref: res.ref(secret), after: after, probe: isProbe(query)})
 	}
 	if refusal != nil {
 		// A browser cannot read the status of a refused handshake, but a close code.
-		s.counts.refused.Add(1)
-		_ = conn.Write(0, wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message}))
-		conn.Close(refusal.Code.Row().Close, string(refusal.Code))
+		s.turnAway(conn, refusal)
 		s.linger(conn, conn.Drain)
 		return nil
 	}
@@ -57,23 +55,4 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 		l.close()
 	}
 	return nil
-}
-
-func isProbe(r *http.Request) bool { return r.URL.Query().Get("probe") == "1" }
-
-// parseAfter reads the number of the last frame that the client has, from the
-// query or a header; without one it is −1.
-func parseAfter(r *http.Request, header string) (int64, *wire.Error) {
-	text := r.URL.Query().Get("after")
-	if text == "" && header != "" {
-		text = r.Header.Get(header)
-	}
-	if text == "" {
-		return -1, nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
-		return 0, wire.Refusef(wire.BadField, "after is not a frame number").In("after")
-	}
-	return n, nil
 }

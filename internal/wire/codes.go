@@ -179,6 +179,12 @@ func (e *Error) In(field string) *Error {
 	return e
 }
 
+// After says that waiting so many seconds helps.
+func (e *Error) After(seconds float64) *Error {
+	e.RetryAfter = seconds
+	return e
+}
+
 // Over names the limit that was passed.
 func (e *Error) Over(limit int64) *Error {
 	e.Limit = limit

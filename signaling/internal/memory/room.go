@@ -295,7 +295,6 @@ func (r *room) change(m *member, sent store.Sent) string {
 			m.peer.Meta = nil
 		}
 	}
-	m.active = r.now
 	r.tell(m, f)
 	return ""
 }

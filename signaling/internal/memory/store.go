@@ -47,8 +47,8 @@ func (s *Store) shardOf(name string) *shard {
 }
 
 // step runs f on the room, with its lock held and what is due in it expired. Wakes that
-// f causes happen after it. A room that is not there is made if create is set; else step returns false.
-func (s *Store) step(name string, create bool, f func(r *room)) (store.Due, bool) {
+// f causes happen after it. A room that is not there is made if create is set; else f does not run.
+func (s *Store) step(name string, create bool, f func(r *room)) store.Due {
 	sh := s.shardOf(name)
 	var r *room
 	for {
@@ -57,7 +57,7 @@ func (s *Store) step(name string, create bool, f func(r *room)) (store.Due, bool
 		if r == nil {
 			if !create {
 				sh.mu.Unlock()
-				return 0, false
+				return 0
 			}
 			r = newRoom(name)
 			sh.rooms[name] = r
@@ -85,7 +85,7 @@ func (s *Store) step(name string, create bool, f func(r *room)) (store.Due, bool
 	if empty {
 		s.drop(sh, name)
 	}
-	return due, true
+	return due
 }
 
 // drop forgets a room that is still empty.
@@ -107,7 +107,7 @@ func (s *Store) drop(sh *shard, name string) {
 // on runs f on a session that ref gives access to.
 func (s *Store) on(ref store.Ref, f func(r *room, m *member) error) (store.Due, error) {
 	err := store.ErrNoSession
-	due, _ := s.step(ref.Room, false, func(r *room) {
+	due := s.step(ref.Room, false, func(r *room) {
 		var m *member
 		if m, err = r.member(ref); err == nil {
 			m.used = true
@@ -119,7 +119,7 @@ func (s *Store) on(ref store.Ref, f func(r *room, m *member) error) (store.Due, 
 
 // Join implements store.Store.
 func (s *Store) Join(_ context.Context, name string, req store.JoinRequest) (joined store.Joined, err error) {
-	due, _ := s.step(name, true, func(r *room) {
+	due := s.step(name, true, func(r *room) {
 		joined, err = r.join(req)
 	})
 	joined.Due = due
@@ -174,7 +174,7 @@ func (s *Store) Leave(_ context.Context, ref store.Ref, soft bool) (peer string,
 // End implements store.Store.
 func (s *Store) End(_ context.Context, name, session, code string) (store.Due, error) {
 	err := store.ErrNoSession
-	due, _ := s.step(name, false, func(r *room) {
+	due := s.step(name, false, func(r *room) {
 		if m := r.sessions[session]; m != nil && m.ended == "" {
 			r.end(m, code)
 			err = nil
@@ -186,7 +186,7 @@ func (s *Store) End(_ context.Context, name, session, code string) (store.Due, e
 // Post implements store.Store.
 func (s *Store) Post(_ context.Context, name, key, to string, data []byte) (store.Due, error) {
 	err := store.ErrNoPeer
-	due, _ := s.step(name, false, func(r *room) {
+	due := s.step(name, false, func(r *room) {
 		err = r.post(key, to, data)
 	})
 	return due, err
@@ -194,7 +194,7 @@ func (s *Store) Post(_ context.Context, name, key, to string, data []byte) (stor
 
 // Roster implements store.Store.
 func (s *Store) Roster(_ context.Context, name string) (roster store.Roster, err error) {
-	roster.Due, _ = s.step(name, false, func(r *room) {
+	roster.Due = s.step(name, false, func(r *room) {
 		roster.Peers = r.roster(nil)
 	})
 	return roster, nil
