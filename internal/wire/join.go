@@ -1,12 +1,8 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"strings"
-	"unicode/utf8"
 )
 
 // Limits are what the join reply tells a client it may do; bytes unless named otherwise.
@@ -80,10 +76,30 @@ type ErrorReply struct {
 	Error *Error `json:"error"`
 }
 
+var joinFields = []string{"attempt", "instance", "peer", "name", "meta", "resume"}
+
 // ParseJoin reads and checks a join's body.
 func ParseJoin(body []byte, limits Limits) (JoinRequest, *Error) {
 	var r JoinRequest
-	if err := decodeStrict(body, &r, BadRequest); err != nil {
+	_, err := readObject(body, joinFields, BadRequest, func(field int, value []byte) (err *Error) {
+		name := joinFields[field]
+		switch field {
+		case 0:
+			r.Attempt, err = readText(name, value)
+		case 1:
+			r.Instance, err = readText(name, value)
+		case 2:
+			r.Peer, err = readText(name, value)
+		case 3:
+			r.Name, err = readText(name, value)
+		case 4:
+			r.Meta = readRaw(value)
+		case 5:
+			r.Resume, err = readText(name, value)
+		}
+		return err
+	})
+	if err != nil {
 		return JoinRequest{}, err
 	}
 	if string(r.Meta) == "null" {
@@ -109,35 +125,6 @@ func ParseJoin(body []byte, limits Limits) (JoinRequest, *Error) {
 	return r, checkMeta(r.Meta, limits.Meta)
 }
 
-// decodeStrict reads one JSON object into v. Its errors name what is wrong in
-// the client's terms; unreadable is the code of what cannot be read at all.
-func decodeStrict(body []byte, v any, unreadable Code) *Error {
-	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return Refusef(unreadable, "not a JSON object")
-	}
-	if !utf8.Valid(body) {
-		// Passed on, it would break the connection of whoever is to read it.
-		return Refusef(unreadable, "not valid UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		var wrong *json.UnmarshalTypeError
-		switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
-		case unknown:
-			name = strings.Trim(name, `"`)
-			return Refusef(UnknownField, "there is no field %q", clip(name)).In(clip(name))
-		case errors.As(err, &wrong) && wrong.Field != "":
-			return Refusef(BadField, "%s cannot be of type %s", wrong.Field, clip(wrong.Value)).In(wrong.Field)
-		}
-		return Refusef(unreadable, "not valid JSON")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Refusef(unreadable, "something follows the JSON object")
-	}
-	return checkKeys(body, v, unreadable)
-}
-
 // clip keeps what a client sent short enough to be said back to it.
 func clip(s string) string {
 	const limit = 64
@@ -150,7 +137,11 @@ func clip(s string) string {
 // ParseLeave reads the body of a leave beacon.
 func ParseLeave(body []byte) (LeaveRequest, *Error) {
 	var r LeaveRequest
-	if err := decodeStrict(body, &r, BadRequest); err != nil {
+	_, err := readObject(body, []string{"secret"}, BadRequest, func(_ int, value []byte) (err *Error) {
+		r.Secret, err = readText("secret", value)
+		return err
+	})
+	if err != nil {
 		return r, err
 	}
 	if r.Secret == "" {

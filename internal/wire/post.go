@@ -31,10 +31,31 @@ type PollReply struct {
 	Next     float64           `json:"next"` // seconds until the next poll, if it does not wait
 }
 
+var postFields = []string{"first", "frames", "ack", "after", "use"}
+
 // ParsePost reads and checks a POST of frames, as far as the frames.
 func ParsePost(body []byte) (Post, *Error) {
 	var p Post
-	if err := decodeStrict(body, &p, BadRequest); err != nil {
+	_, err := readObject(body, postFields, BadRequest, func(field int, value []byte) (err *Error) {
+		name := postFields[field]
+		switch field {
+		case 0:
+			err = readNumber(name, value, &p.First)
+		case 1:
+			p.Frames, err = readArray(name, value)
+		case 2:
+			err = readNumber(name, value, &p.Ack)
+		case 3:
+			if value[0] != 'n' {
+				p.After = new(int64)
+				err = readNumber(name, value, p.After)
+			}
+		case 4:
+			err = readNumber(name, value, &p.Use)
+		}
+		return err
+	})
+	if err != nil {
 		return p, err
 	}
 	switch {

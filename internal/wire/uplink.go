@@ -68,29 +68,64 @@ func ParseUplink(message []byte, limits Limits) (Uplink, *Error) {
 	return parseUplink(message, 0, limits)
 }
 
+// The fields of an uplink frame, in the order of parseUplink.
+var uplinkFields = []string{"kind", "n", "to", "epoch", "data", "name", "meta", "token", "link", "after"}
+
 // parseUplink is ParseUplink for a frame that may leave out its number, if implied is not 0.
 func parseUplink(message []byte, implied int64, limits Limits) (Uplink, *Error) {
 	u := Uplink{N: implied}
-	if err := decodeStrict(message, &u, BadFrame); err != nil {
-		var bare struct {
-			Kind string `json:"kind"`
-			N    int64  `json:"n"`
+	read, err := readObject(message, uplinkFields, BadFrame, func(field int, value []byte) (err *Error) {
+		name := uplinkFields[field]
+		switch field {
+		case 0:
+			u.Kind, err = readKind(value)
+		case 1:
+			err = readNumber(name, value, &u.N)
+		case 2:
+			u.To, err = readText(name, value)
+		case 3:
+			err = readNumber(name, value, &u.Epoch)
+		case 4:
+			u.Data = readRaw(value)
+		case 5:
+			if value[0] == 'n' {
+				return nil
+			}
+			var text string
+			text, err = readText(name, value)
+			u.Name = &text
+		case 6:
+			u.Meta = readRaw(value)
+		case 7:
+			u.Token, err = readText(name, value)
+		case 8:
+			err = readNumber(name, value, &u.Link)
+		case 9:
+			err = readNumber(name, value, &u.After)
 		}
-		if json.Unmarshal(message, &bare) != nil {
-			bare.N = 0
+		return err
+	})
+	switch {
+	case !read:
+		u.N = 0 // what cannot be read has no number
+	case err == nil:
+		if err = u.check(limits); err == nil {
+			return u, nil
 		}
-		if err.Code == BadField {
-			err.Code = BadFrame
-		}
-		return Uplink{Kind: bare.Kind, N: number(bare.N)}, err
+	case err.Code == BadField:
+		err.Code = BadFrame
 	}
-	err := u.check(limits)
-	if err != nil {
-		return Uplink{Kind: u.Kind, N: number(u.N)}, err
+	return Uplink{Kind: u.Kind, N: number(u.N)}, err
+}
+
+// kinds are those that a client sends, so that reading one takes no memory.
+var kinds = []string{KindSignal, KindAck, KindPong, KindPing, KindBroadcast, KindChange, KindRefresh, KindLeave, KindUse}
+
+func readKind(value []byte) (string, *Error) {
+	if at := indexOf(kinds, bytes.Trim(value, `"`)); at >= 0 && value[0] == '"' {
+		return kinds[at], nil
 	}
-	u.Data = OneLine(u.Data)
-	u.Meta = OneLine(u.Meta)
-	return u, nil
+	return readText("kind", value)
 }
 
 func (u Uplink) check(limits Limits) *Error {
