@@ -1,44 +1,69 @@
 package signaling
 
 import (
+	"bytes"
+	"sync"
+
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/store"
 )
 
-// flush writes until there is nothing left to write.
-func (l *link) flush() {
-	buf := make([]byte, 0, 1024)
-	for {
+const (
+	maxTries   = 8        // rounds of flush without waiting
+	keepBuffer = 64 << 10 // larger ones are not kept
+)
+
+// buffers are what flush writes from.
+type buffers struct{ out, frame []byte }
+
+var bufferPool = sync.Pool{New: func() any { return new(buffers) }}
+
+// flush writes until there is nothing left to write. If it may not wait, it hands over to
+// a goroutine as soon as it would have to, or when it is kept busy.
+func (l *link) flush(wait bool) {
+	b := bufferPool.Get().(*buffers)
+	defer func() {
+		if cap(b.out) <= keepBuffer && cap(b.frame) <= keepBuffer {
+			bufferPool.Put(b)
+		}
+	}()
+	for tries := 0; ; tries++ {
 		l.mu.Lock()
 		queue, read, ping, alive, end := l.queue, l.dirty, l.ping, l.alive, l.ending
-		if l.over || len(queue) == 0 && !read && !ping && end == nil {
+		switch {
+		case l.over, len(l.rest) == 0 && len(queue) == 0 && !read && !ping && end == nil:
 			l.flushing = false
 			l.mu.Unlock()
+			return
+		case !wait && (end != nil || tries == maxTries):
+			l.mu.Unlock()
+			l.handOver()
 			return
 		}
 		l.queue, l.dirty, l.ping = nil, false, false
 		l.mu.Unlock()
 
+		b.out = append(b.out[:0], l.rest...)
+		l.rest = nil
 		for _, frame := range queue {
-			if !l.write(0, frame) {
-				return
-			}
+			b.out = append(b.out, frame...)
+		}
+		if end == nil && (read || ping) {
+			l.exchange(b, ping, ping && alive)
 		}
 		switch {
+		case !l.write(b.out, wait):
+			return
 		case end != nil:
 			l.goodbye(*end)
 			return
-		case read || ping:
-			if buf = l.exchange(buf[:0], ping, ping && alive); buf == nil {
-				return
-			}
 		}
 	}
 }
 
-// exchange writes what the mailbox holds, and a ping if one is due, with which it renews the
-// lease of a client that is alive. Nil: the link cannot write any more.
-func (l *link) exchange(buf []byte, ping, alive bool) []byte {
+// exchange appends what the mailbox holds, and a ping if one is due, with which it renews the
+// lease of a client that is alive.
+func (l *link) exchange(b *buffers, ping, alive bool) {
 	s := l.server
 	sent := l.sent.Load()
 	x := store.Exchange{Ack: min(l.acked.Load(), sent), After: sent, Fence: l.fence}
@@ -51,15 +76,15 @@ func (l *link) exchange(buf []byte, ping, alive bool) []byte {
 	switch {
 	case err != nil:
 		l.fail(err)
-		return buf
+		return
 	case result.Superseded:
 		l.finish(wire.BareFrame{Kind: wire.KindSuperseded}, wire.Superseded)
-		return buf
+		return
 	case l.kind == kindEvents && ping && !result.Probing && result.Quiet > 2*s.cfg.Timing.Heartbeat:
 		l.finish(nil, wire.Silent)
-		return buf
+		return
 	}
-	s.due(l.ref.Room, result.Due)
+	l.due(result.Due)
 	if !result.Probing && !l.confirmed.Load() {
 		// The client has confirmed the probe, and has what is acknowledged.
 		l.sent.Store(result.Acked)
@@ -67,21 +92,24 @@ func (l *link) exchange(buf []byte, ping, alive bool) []byte {
 		l.confirm()
 		l.again()
 	}
+	if n := len(result.Frames); n > 0 {
+		// Before they are written, for the acknowledgement may come before that returns.
+		l.sent.Store(result.Frames[n-1].N)
+		s.counts.down.Add(uint64(n))
+	}
 	for _, f := range result.Frames {
-		buf = appendFrame(buf[:0], f)
-		l.sent.Store(f.N) // first, for the acknowledgement may come before the write returns
-		if !l.write(f.N, buf) {
-			return nil
-		}
-		s.counts.down.Add(1)
+		b.frame = appendFrame(b.frame[:0], f)
+		b.out = l.conn.Append(b.out, f.N, b.frame)
 	}
 	if len(result.Frames) > 0 && l.sent.Load() < result.Tail {
 		l.again()
 	}
-	if ping && (!l.write(0, wire.AppendReceived(buf[:0], result.Received)) || !l.write(0, wire.AppendPing(buf[:0]))) {
-		return nil
+	if ping {
+		b.frame = wire.AppendReceived(b.frame[:0], result.Received)
+		b.out = l.conn.Append(b.out, 0, b.frame)
+		b.frame = wire.AppendPing(b.frame[:0])
+		b.out = l.conn.Append(b.out, 0, b.frame)
 	}
-	return buf
 }
 
 // again has flush read once more.
@@ -93,7 +121,7 @@ func (l *link) again() {
 
 // fail ends the link for what the store said.
 func (l *link) fail(err error) {
-	refusal := refusalOfStore(err, l.log)
+	refusal := refusalOfStore(err, l.server.log)
 	if l.server.ctx.Err() != nil {
 		l.conn.Abort()
 		return
@@ -105,9 +133,17 @@ func (l *link) fail(err error) {
 	l.end(refusal.Code, 0)
 }
 
-// write sends one frame; after a failure nothing more is written, and the reader ends.
-func (l *link) write(n int64, frame []byte) bool {
-	err := l.conn.Write(n, frame)
+// write writes b; what it cannot write without waiting, if it may not wait, is handed over. False: flush
+// is over here. After a failure nothing more is written, and the reader ends.
+func (l *link) write(b []byte, wait bool) bool {
+	var err error
+	if wait {
+		err = l.conn.Write(b)
+	} else if b, err = l.conn.Try(b); err == nil && len(b) > 0 {
+		l.rest = bytes.Clone(b)
+		l.handOver()
+		return false
+	}
 	if err == nil {
 		return true
 	}
@@ -128,7 +164,7 @@ func (l *link) goodbye(e ending) {
 	l.mu.Unlock()
 	if e.frame != nil {
 		// If the client cannot be told, it finds out by itself.
-		_ = l.conn.Write(0, wire.Append(nil, e.frame))
+		_ = l.conn.Write(l.conn.Append(nil, 0, wire.Append(nil, e.frame)))
 	}
 	l.conn.Close(e.code.Row().Close, string(e.code))
 }

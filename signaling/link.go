@@ -30,14 +30,17 @@ const (
 	kindPoll      = "poll"
 )
 
-// carrier moves frames; each kind of link has one. Write is called by one
+// carrier moves frames; each kind of link has one. Try and Write are called by one
 // goroutine at a time, the others by any.
 type carrier interface {
-	// Write sends a frame within a bounded time. N is 0 for one without a number; an
+	// Append appends a frame as this kind of link carries it. N is 0 for one without a number; an
 	// empty frame is a sign of life, where the kind of link needs one.
-	Write(n int64, frame []byte) error
-	Close(code int, reason string) // with a word, and has the reader end
-	Abort()                        // at once
+	Append(b []byte, n int64, frame []byte) []byte
+
+	Try(b []byte) (rest []byte, err error) // writes what it can without waiting
+	Write(b []byte) error                  // within a bounded time
+	Close(code int, reason string)         // with a word, and has the reader end
+	Abort()                                // at once
 }
 
 // terms are what a link is opened for.
@@ -50,14 +53,13 @@ type terms struct {
 
 // link is a stream of frames to a client: numbering, acknowledgement, liveness
 // and the end of it, whatever carries it. One goroutine reads, and calls receive and then
-// close; what is to be written is written by flush, on a goroutine that exists
-// only while there is something.
+// close. What is to be written is written by flush, at once by whoever has it as long as that needs no
+// waiting, and otherwise on a goroutine that exists only while there is something.
 type link struct {
 	server *Server
 	conn   carrier
 	terms
 	peer   string
-	log    *slog.Logger
 	fence  int64
 	stop   func()         // stops watching
 	beat   *schedule.Item // the next heartbeat
@@ -69,13 +71,17 @@ type link struct {
 	acked     atomic.Int64 // downlink frames that the client has handled
 	confirmed atomic.Bool  // it is in use; owned by flush
 
-	received  int64 // uplink frames; owned by the reader
-	told      int64 // of those, how many the client was told of; owned by the reader
-	untold    int   // bytes of the others; owned by the reader
-	malformed int   // owned by the reader
-	gap       int64 // the number that a gap was said to begin with last; owned by the reader
+	sweep atomic.Pointer[sweep] // the room's; nil: not known
+
+	received  int64         // uplink frames; owned by the reader
+	told      int64         // of those, how many the client was told of; owned by the reader
+	untold    int           // bytes of the others; owned by the reader
+	malformed int           // owned by the reader
+	one       [1]store.Sent // owned by the reader: what it hands to the store
+	gap       int64         // the number that a gap was said to begin with last; owned by the reader
 
 	pinged time.Time // when the last ping was due; owned by heartbeat
+	rest   []byte    // what could not be written at once; owned by flush
 
 	mu       sync.Mutex
 	open     bool     // hello is in the queue: guarded by mu, as is all below
@@ -83,7 +89,7 @@ type link struct {
 	dirty    bool     // the mailbox may hold something new
 	ping     bool     // a ping is due
 	alive    bool     // the client has spoken since the ping before
-	queue    [][]byte // frames of the link's own
+	queue    [][]byte // frames of the link's own, as they are carried
 	ending   *ending  // set once
 	over     bool     // the ending was written, or nothing can be any more
 }
@@ -114,12 +120,11 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 		l.stop()
 		return nil, refusalOfStore(err, s.log)
 	}
-	s.due(t.ref.Room, attached.Due)
+	l.due(attached.Due)
 	l.peer, l.fence = attached.Peer, attached.Fence
 	l.received, l.told = attached.Received, attached.Received
 	l.sent.Store(attached.After)
 	l.acked.Store(attached.After)
-	l.log = s.log.With("room", t.ref.Room, "peer", l.peer, "link", t.kind, "number", l.fence)
 	l.beat = s.clock.Item(l.heartbeat)
 
 	s.mu.Lock()
@@ -135,26 +140,38 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 		l.confirm()
 	}
 	l.beat.Set(l.opened.Add(l.beatTime()))
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open, l.dirty = true, true
-	l.queue = append(l.queue, wire.Append(nil, wire.HelloFrame{
+	hello := conn.Append(nil, 0, wire.Append(nil, wire.HelloFrame{
 		Kind: wire.KindHello, Link: l.fence, Received: attached.Received,
 		At: attached.Tail, Peers: wirePeers(attached.Peers),
 	}))
-	l.kick()
+	l.tell(func() {
+		l.open, l.dirty = true, true
+		l.queue = append(l.queue, hello) // the first: until it is open, nothing else is sent
+	})
 	return l, nil
+}
+
+// log returns a logger that names the link.
+func (l *link) log() *slog.Logger {
+	return l.server.log.With("room", l.ref.Room, "peer", l.peer, "link", l.kind, "number", l.fence)
 }
 
 // confirm notes that the link is in use.
 func (l *link) confirm() {
 	l.confirmed.Store(true)
-	l.log.Info("link opened")
+	l.log().Info("link opened")
 	l.observe(LinkOpened, "")
 }
 
 func (l *link) observe(kind EventKind, code wire.Code) {
 	l.server.observe(Event{Kind: kind, Room: l.ref.Room, Session: l.ref.Session, Peer: l.peer, Link: l.kind, Code: string(code)})
+}
+
+// due has the room looked at when something in it is due.
+func (l *link) due(in store.Due) {
+	if w := l.sweep.Load(); !w.covers(in) {
+		l.sweep.Store(l.server.due(l.ref.Room, in))
+	}
 }
 
 // close takes the link down after its reader has ended.
@@ -174,49 +191,65 @@ func (l *link) close() {
 	defer cancel()
 	due, err := s.store.Detach(ctx, l.ref, l.fence)
 	if err == nil {
-		s.due(l.ref.Room, due)
+		l.due(due)
 	}
 	s.mu.Lock()
 	delete(s.links, l)
 	s.mu.Unlock()
 	close(l.gone)
 	if l.confirmed.Load() {
-		l.log.Info("link closed", "code", string(code))
+		l.log().Info("link closed", "code", string(code))
 		l.observe(LinkClosed, code)
 	}
 }
 
-// wake says that the mailbox may hold something.
-func (l *link) wake() {
+// tell changes, with the lock held, what there is to do, and has it done.
+func (l *link) tell(change func()) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.dirty = true
-	l.kick()
+	change()
+	start := l.open && !l.flushing && !l.over
+	l.flushing = l.flushing || start
+	l.mu.Unlock()
+	switch {
+	case !start:
+	case l.server.own:
+		l.flush(false) // rooms in memory answer at once
+	default:
+		l.handOver()
+	}
 }
 
+// handOver has flush go on where it may wait.
+func (l *link) handOver() {
+	// When the server is closed, so is the link.
+	_ = l.server.start(func() { l.flush(true) })
+}
+
+// wake says that the mailbox may hold something.
+func (l *link) wake() { l.tell(func() { l.dirty = true }) }
+
 // send has a frame of the link's own written.
-func (l *link) send(frame []byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.queue) >= maxQueue {
-		l.finishLocked(nil, wire.Stalled)
-		return
-	}
-	l.queue = append(l.queue, frame)
-	l.kick()
+func (l *link) send(frame []byte) { l.carry(l.conn.Append(nil, 0, frame)) }
+
+// carry has something written that is as it is to be carried.
+func (l *link) carry(b []byte) {
+	l.tell(func() {
+		if len(l.queue) >= maxQueue {
+			l.finishLocked(nil, wire.Stalled)
+			return
+		}
+		l.queue = append(l.queue, b)
+	})
 }
 
 // finish ends the link: with a last frame, and the close code of code. The first call counts.
 func (l *link) finish(frame any, code wire.Code) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.finishLocked(frame, code)
+	l.tell(func() { l.finishLocked(frame, code) })
 }
 
 func (l *link) finishLocked(frame any, code wire.Code) {
 	if l.ending == nil {
 		l.ending = &ending{frame, code}
-		l.kick()
 	}
 }
 
@@ -229,21 +262,13 @@ func (l *link) end(code wire.Code, in time.Duration) {
 func (s *Server) turnAway(conn carrier, refusal *wire.Error) {
 	s.counts.refused.Add(1)
 	// If the client cannot be told, it finds out by itself.
-	_ = conn.Write(0, wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message}))
+	_ = conn.Write(conn.Append(nil, 0, wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message})))
 	conn.Close(refusal.Code.Row().Close, string(refusal.Code))
 }
 
 // drain tells the client to open a link elsewhere.
 func (l *link) drain() {
 	l.finish(wire.DrainFrame{Kind: wire.KindDrain}, wire.Drain)
-}
-
-// kick starts flush, if there is reason to and it is not running. l.mu is held.
-func (l *link) kick() {
-	if !l.open || l.flushing || l.over {
-		return
-	}
-	l.flushing = l.server.start(l.flush)
 }
 
 // beatTime is how often something is to be sent.
@@ -279,8 +304,5 @@ func (l *link) heartbeat() {
 	}
 	alive := now.Sub(l.pinged) >= l.silence()
 	l.pinged = now
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ping, l.alive = true, alive
-	l.kick()
+	l.tell(func() { l.ping, l.alive = true, alive })
 }

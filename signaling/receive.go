@@ -53,9 +53,9 @@ func (s *Server) use(ref store.Ref, number, after int64) *wire.Error {
 // take hands a numbered frame to the store.
 func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
 	s := l.server
-	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{
-		Frames: []store.Sent{s.sent(u, refusal)}, Ack: l.acked.Load(), Fence: l.fence,
-	})
+	l.one[0] = s.sent(u, refusal)
+	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{Frames: l.one[:], Ack: l.acked.Load(), Fence: l.fence})
+	l.one[0] = store.Sent{}
 	if err != nil {
 		if u.Kind == wire.KindLeave && isEnded(err, store.CodeLeft) {
 			l.observe(SessionLeft, "")
@@ -63,7 +63,7 @@ func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
 		l.fail(err)
 		return
 	}
-	s.due(l.ref.Room, result.Due)
+	l.due(result.Due)
 	if result.Gap {
 		if l.gap == result.Received+1 {
 			return // said once already: what was behind the gap is still coming in

@@ -25,9 +25,9 @@ type Server struct {
 	counts counts
 
 	mu     sync.Mutex
-	state  state                     // guarded by mu
-	links  map[*link]struct{}        // guarded by mu; opened, as probes too, and not yet closed
-	sweeps map[string]*schedule.Item // guarded by mu; when a room is to be looked at
+	state  state              // guarded by mu
+	links  map[*link]struct{} // guarded by mu; opened, as probes too, and not yet closed
+	sweeps map[string]*sweep  // guarded by mu; by room
 
 	strangers map[string]bool      // guarded by mu; origins that were refused and logged
 	lingering map[carrier]struct{} // guarded by mu; closed, and waiting for the other side's close
@@ -74,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 		log:    cfg.Logger.With("node", cfg.Node),
 		clock:  schedule.New(),
 		links:  make(map[*link]struct{}),
-		sweeps: make(map[string]*schedule.Item),
+		sweeps: make(map[string]*sweep),
 
 		strangers: make(map[string]bool),
 		lingering: make(map[carrier]struct{}),
@@ -220,40 +220,4 @@ func (s *Server) linger(conn carrier, drain func()) {
 	if !s.start(wait) {
 		conn.Abort()
 	}
-}
-
-// due has the room looked at when something in it is due.
-func (s *Server) due(room string, in store.Due) {
-	if in <= 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state == closed {
-		return
-	}
-	item := s.sweeps[room]
-	if item == nil {
-		item = s.clock.Item(func() { s.start(func() { s.sweep(room) }) })
-		s.sweeps[room] = item
-	}
-	item.Sooner(time.Now().Add(in))
-}
-
-// sweep expires what is due in a room, and comes back for the rest.
-func (s *Server) sweep(room string) {
-	roster, err := s.store.Roster(s.ctx, room)
-	if err != nil {
-		if s.ctx.Err() == nil {
-			s.log.Error("cannot sweep", "room", room, "error", err)
-			s.due(room, 5*time.Second)
-		}
-		return
-	}
-	s.mu.Lock()
-	if roster.Due == 0 {
-		delete(s.sweeps, room)
-	}
-	s.mu.Unlock()
-	s.due(room, roster.Due)
 }

@@ -33,10 +33,11 @@ var arrows = map[string][]string{
 	"signaling/storetest": {"signaling/store"},
 	"signaling/tokens":    {"signaling"},
 
-	"signaling/internal/eventstream": {},
+	"signaling/internal/eventstream": {"signaling/internal/socket"},
 	"signaling/internal/memory":      {"signaling/store"},
 	"signaling/internal/schedule":    {},
-	"signaling/internal/websocket":   {},
+	"signaling/internal/socket":      {},
+	"signaling/internal/websocket":   {"signaling/internal/socket"},
 
 	"relay":                   {"relay/credentials", "relay/internal/pionturn", "relay/internal/policy", "relay/internal/tally"},
 	"relay/credentials":       {},

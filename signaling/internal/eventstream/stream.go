@@ -8,12 +8,13 @@ package eventstream
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/parley-rtc/parley/signaling/internal/socket"
 )
 
 const writeTimeout = 10 * time.Second
@@ -24,14 +25,15 @@ var ErrNotFlushable = errors.New("eventstream: middleware must implement Unwrap,
 // Stream is one response of events. Write is for one goroutine at a time; Close and Abort may be
 // called from anywhere.
 type Stream struct {
-	conn    net.Conn // taken over; nil on HTTP/2
-	chunked bool     // on conn
+	conn    net.Conn       // taken over; nil on HTTP/2
+	out     *socket.Writer // to conn
+	chunked bool           // on conn
 
 	w    http.ResponseWriter // HTTP/2
 	rc   *http.ResponseController
 	gone <-chan struct{} // HTTP/2: the client has gone
 
-	mu     sync.Mutex // held while writing to w, which must not outlive the handler
+	mu     sync.Mutex // HTTP/2: held while writing to w, which must not outlive the handler
 	closed bool       // guarded by mu
 	done   chan struct{}
 	once   sync.Once
@@ -48,6 +50,7 @@ func Open(w http.ResponseWriter, r *http.Request) (*Stream, error) {
 		conn, _, err := s.rc.Hijack()
 		if err == nil {
 			s.conn, s.chunked = conn, r.ProtoAtLeast(1, 1)
+			s.out, s.w, s.rc, s.gone = socket.NewWriter(conn), nil, nil, nil
 			return s, s.begin(h)
 		}
 	}
@@ -78,7 +81,7 @@ func (s *Stream) begin(h http.Header) error {
 		return err
 	}
 	head.b = append(head.b, "\r\n"...)
-	if err := s.send(head.b); err != nil {
+	if err := s.out.Write(head.b); err != nil {
 		_ = s.conn.Close()
 		return err
 	}
@@ -98,8 +101,13 @@ func (s *Stream) Detached() bool { return s.conn != nil }
 // Wait returns when the client has gone, or after Close or Abort.
 func (s *Stream) Wait() {
 	if s.conn != nil {
-		// A client has nothing to say here: whatever it sends is passed over.
-		_, _ = io.Copy(io.Discard, s.conn)
+		// A client has nothing to say here: whatever it sends is passed over. The buffer is
+		// small, for there is one for every stream.
+		for buf := make([]byte, 16); ; {
+			if _, err := s.conn.Read(buf); err != nil {
+				break
+			}
+		}
 		s.end()
 		return
 	}
@@ -110,48 +118,53 @@ func (s *Stream) Wait() {
 	s.end()
 }
 
-// Write sends one frame, with its number if that is not 0. An empty one becomes a
-// comment. It returns within 10 s.
-func (s *Stream) Write(n int64, frame []byte) error {
-	event := make([]byte, 0, len(frame)+48)
-	switch {
-	case len(frame) == 0:
-		event = append(event, ":\n\n"...)
-	default:
+// Append appends a frame as an event, with its number if that is not 0. An empty one becomes a comment.
+func (s *Stream) Append(b []byte, n int64, frame []byte) []byte {
+	const blank = "        \r\n" // for the length of a chunk, which comes last
+	start := len(b)
+	if s.chunked {
+		b = append(b, blank...)
+	}
+	begin := len(b)
+	if len(frame) == 0 {
+		b = append(b, ":\n\n"...)
+	} else {
 		if n > 0 {
-			event = append(event, "id: "...)
-			event = strconv.AppendInt(event, n, 10)
-			event = append(event, '\n')
+			b = strconv.AppendInt(append(b, "id: "...), n, 10)
+			b = append(b, '\n')
 		}
-		event = append(event, "data: "...)
-		event = append(event, frame...)
-		event = append(event, "\n\n"...)
+		b = append(append(b, "data: "...), frame...)
+		b = append(b, "\n\n"...)
 	}
-	if !s.chunked {
-		return s.send(event)
+	if s.chunked {
+		const digits = "0123456789abcdef"
+		for size, i := len(b)-begin, start+7; i >= start; size, i = size>>4, i-1 {
+			b[i] = digits[size&15] // RFC 9112 section 7.1 allows zeros before it
+		}
+		b = append(b, "\r\n"...)
 	}
-	chunk := make([]byte, 0, len(event)+16)
-	chunk = strconv.AppendInt(chunk, int64(len(event)), 16)
-	chunk = append(chunk, "\r\n"...)
-	chunk = append(chunk, event...)
-	return s.send(append(chunk, "\r\n"...))
+	return b
 }
 
-func (s *Stream) send(b []byte) error {
+// Try writes what can be written without waiting, and returns what is left of b.
+func (s *Stream) Try(b []byte) (rest []byte, err error) {
+	if s.conn == nil {
+		return b, nil
+	}
+	return s.out.Try(b)
+}
+
+// Write writes what Append has made, within a bounded time.
+func (s *Stream) Write(b []byte) error {
+	if s.conn != nil {
+		return s.out.Write(b)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return net.ErrClosed
 	}
-	deadline := time.Now().Add(writeTimeout)
-	if s.conn != nil {
-		if err := s.conn.SetWriteDeadline(deadline); err != nil {
-			return err
-		}
-		_, err := s.conn.Write(b)
-		return err
-	}
-	_ = s.rc.SetWriteDeadline(deadline) // a writer without one blocks as long as the server lets it
+	_ = s.rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer without one blocks as long as the server lets it
 	if _, err := s.w.Write(b); err != nil {
 		return err
 	}
@@ -163,7 +176,7 @@ func (s *Stream) send(b []byte) error {
 // Close ends the stream as complete. A stream has no close codes: the last frame has said why.
 func (s *Stream) Close(int, string) {
 	if s.chunked {
-		_ = s.send([]byte("0\r\n\r\n"))
+		_ = s.out.Write([]byte("0\r\n\r\n"))
 	}
 	s.end()
 }
@@ -174,7 +187,7 @@ func (s *Stream) Abort() { s.end() }
 func (s *Stream) end() {
 	s.once.Do(func() {
 		if s.conn != nil {
-			_ = s.conn.Close() // breaks a write that hangs, which has mu
+			_ = s.conn.Close() // breaks a write that hangs
 		}
 		s.mu.Lock()
 		s.closed = true

@@ -39,6 +39,7 @@ type member struct {
 
 	ended    string // code; "": live
 	watchers []*watcher
+	awake    bool // it is among those that the room wakes
 }
 
 type watcher struct{ wake func() }
@@ -109,24 +110,27 @@ func (r *room) bury(m *member, code string) {
 
 func (r *room) forget(m *member) {
 	delete(r.sessions, m.session)
-	if r.attempts[m.attempt] == m {
-		delete(r.attempts, m.attempt)
+}
+
+func (r *room) wake(m *member) {
+	if !m.awake && len(m.watchers) > 0 {
+		m.awake = true
+		r.awake = append(r.awake, m)
 	}
 }
 
-func (r *room) wake(m *member) { r.awake[m] = struct{}{} }
-
-func (r *room) takeWakes() []func() {
-	if len(r.awake) == 0 {
-		return nil
-	}
-	var wakes []func()
-	for m := range r.awake {
+// takeWakes appends what is to be called after the step.
+func (r *room) takeWakes(wakes []func()) []func() {
+	for i, m := range r.awake {
+		m.awake = false
+		r.awake[i] = nil
 		for _, w := range m.watchers {
 			wakes = append(wakes, w.wake)
 		}
 	}
-	clear(r.awake)
+	if r.awake = r.awake[:0]; cap(r.awake) > 64 {
+		r.awake = nil
+	}
 	return wakes
 }
 

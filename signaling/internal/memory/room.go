@@ -23,22 +23,19 @@ type room struct {
 	rules    store.Rules
 	epoch    int64                // the last one given
 	sessions map[string]*member   // by session id; ended ones too, while remembered
-	attempts map[[32]byte]*member // by attempt; as long as the member
 	peers    map[string]*member   // by peer id; live ones only
 	ended    []*member            // by their end
 	posted   map[string]time.Time // keys of Post, and until when they count
 	due      time.Time            // no deadline is before it; zero: there is none
 	overfull []*member            // to be ended as slow, by settle
-	awake    map[*member]struct{} // to be woken after the step
+	awake    []*member            // to be woken after the step
 }
 
 func newRoom(name string) *room {
 	return &room{
 		name:     name,
 		sessions: make(map[string]*member),
-		attempts: make(map[[32]byte]*member),
 		peers:    make(map[string]*member),
-		awake:    make(map[*member]struct{}),
 	}
 }
 
@@ -61,7 +58,7 @@ func (r *room) member(ref store.Ref) (*member, error) {
 }
 
 func (r *room) join(req store.JoinRequest) (store.Joined, error) {
-	if m := r.attempts[req.Attempt]; m != nil && r.now.Before(m.repeatable) {
+	if m := r.attempted(req.Attempt); m != nil {
 		return r.rejoined(m, req)
 	}
 	earlier, used := r.earlier(req)
@@ -105,13 +102,23 @@ func (r *room) join(req store.JoinRequest) (store.Joined, error) {
 		r.bury(earlier, store.CodeResumed)
 	}
 	r.sessions[m.session] = m
-	r.attempts[m.attempt] = m
 	r.peers[id] = m
 	r.schedule(m, time.Time{}, r.now.Add(r.rules.Unlinked))
 	r.expireIn(m, req.Expires)
 	about := m.peer
 	r.tell(m, store.Frame{Kind: store.JoinedRoom, Peer: &about})
 	return r.joined(m), nil
+}
+
+// attempted finds the session that an attempt made, as long as it may be repeated. There are too few to be
+// worth a map, which every session would pay for.
+func (r *room) attempted(attempt [32]byte) *member {
+	for _, m := range r.sessions {
+		if m.attempt == attempt && r.now.Before(m.repeatable) {
+			return m
+		}
+	}
+	return nil
 }
 
 // rejoined answers a join that was made before under the same attempt.

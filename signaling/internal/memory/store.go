@@ -75,7 +75,8 @@ func (s *Store) step(name string, create bool, f func(r *room)) store.Due {
 	f(r)
 	r.settle()
 	due := r.nextDue()
-	wakes := r.takeWakes()
+	var few [8]func()
+	wakes := r.takeWakes(few[:0])
 	empty := r.empty()
 	r.mu.Unlock()
 

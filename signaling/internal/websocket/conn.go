@@ -1,30 +1,27 @@
 // Package websocket moves frames over a WebSocket (RFC 6455), one frame a text
-// message. It knows nothing of what is in them. An idle connection has the goroutine
-// that reads it, a small read buffer, and no timer.
+// message. It knows nothing of what is in them. The handshake is gorilla/websocket's; what
+// follows is read and written here, so that an idle connection has the goroutine
+// that waits for it, and neither a buffer nor a timer.
 package websocket
 
 import (
 	"bufio"
-	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/parley-rtc/parley/signaling/internal/socket"
 )
 
-const (
-	readBuffer   = 512
-	writeBuffer  = 2048
-	writeTimeout = 10 * time.Second
-	lingerTime   = 2 * time.Second // for the other side to answer a close
-	keepBuffer   = 64 << 10        // larger message buffers are not kept
-)
+const lingerTime = 2 * time.Second // for the other side to answer a close
 
 // Protocol is the subprotocol that is selected; SecretPrefix begins the one that
 // carries a session's secret and is never selected.
@@ -33,25 +30,16 @@ const (
 	SecretPrefix = "parley.secret."
 )
 
-var (
-	// ErrTooLarge says that a message was larger than the limit.
-	ErrTooLarge = errors.New("websocket: message too large")
+// ErrNotHijackable says that middleware hides the connection.
+var ErrNotHijackable = errors.New("websocket: middleware must implement Unwrap or Hijack")
 
-	// ErrNotHijackable says that middleware hides the connection.
-	ErrNotHijackable = errors.New("websocket: middleware must implement Unwrap or Hijack")
-)
-
-var (
-	upgrader = websocket.Upgrader{
-		ReadBufferSize:  readBuffer,
-		WriteBufferSize: writeBuffer,
-		WriteBufferPool: new(sync.Pool),
-		Subprotocols:    []string{Protocol},
-		CheckOrigin:     func(*http.Request) bool { return true }, // checked for every request, before any link
-		Error:           func(http.ResponseWriter, *http.Request, int, error) {},
-	}
-	messages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-)
+var upgrader = websocket.Upgrader{
+	ReadBufferSize:  1, // it is not read through; the least that there is
+	WriteBufferPool: new(sync.Pool),
+	Subprotocols:    []string{Protocol},
+	CheckOrigin:     func(*http.Request) bool { return true }, // checked for every request, before any link
+	Error:           func(http.ResponseWriter, *http.Request, int, error) {},
+}
 
 // Requested says whether r asks for a WebSocket.
 func Requested(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
@@ -66,10 +54,13 @@ func Secret(r *http.Request) string {
 	return ""
 }
 
-// Conn is one WebSocket. Each and Write are for one goroutine each; Close and
+// Conn is one WebSocket. Each is for one goroutine; Try, Write and Close for one at a time;
 // Abort may be called from anywhere.
 type Conn struct {
-	ws *websocket.Conn
+	socket.Writer
+	conn    net.Conn
+	in      reader
+	closing atomic.Bool // a close frame was sent
 }
 
 // Upgrade answers r by switching to a WebSocket. After an error, answered says whether
@@ -84,72 +75,82 @@ func Upgrade(w http.ResponseWriter, r *http.Request) (c *Conn, answered bool, er
 		var handshake websocket.HandshakeError
 		return nil, !errors.As(err, &handshake), err
 	}
-	return &Conn{ws}, true, nil
+	return newConn(ws.NetConn()), true, nil
 }
 
-// Each calls handle with every text message until the connection ends, and
-// closes it. The message is only valid until handle returns. A message over
-// limit bytes ends it with ErrTooLarge, and is left to the caller to answer by Close.
-func (c *Conn) Each(limit int, handle func(message []byte)) error {
-	for {
-		kind, r, err := c.ws.NextReader()
-		if err != nil {
-			return err
-		}
-		buf := messages.Get().(*bytes.Buffer)
-		buf.Reset()
-		n, err := buf.ReadFrom(io.LimitReader(r, int64(limit)+1))
-		switch {
-		case err != nil:
-		case n > int64(limit):
-			err = ErrTooLarge
-		case kind != websocket.TextMessage:
-			handle(nil) // no frame of ours
-		default:
-			handle(buf.Bytes())
-		}
-		if buf.Cap() <= keepBuffer {
-			messages.Put(buf)
-		}
-		if err != nil {
-			return err
+func newConn(conn net.Conn) *Conn {
+	c := &Conn{conn: conn}
+	c.Init(conn)
+	c.in.Init(conn)
+	return c
+}
+
+// Each calls handle with every message, nil for one that is not text, until the connection ends. The
+// message is only valid until handle returns. A message over
+// limit bytes ends it with ErrTooLarge, and is left to the caller to answer by Close. What is to be
+// written for a control frame (RFC 6455 section 5.5) is given to answer.
+func (c *Conn) Each(limit int, handle, answer func([]byte)) error {
+	goodbye := func(payload []byte) {
+		if !c.closing.Swap(true) {
+			answer(appendMessage(nil, opClose, payload))
 		}
 	}
+	err := c.in.each(limit, handle, func(opcode byte, payload []byte) error {
+		switch opcode {
+		case opPing:
+			answer(appendMessage(nil, opPong, payload))
+		case opClose:
+			goodbye(payload[:min(len(payload), 2)]) // the code, without the reason
+			return errClosed
+		}
+		return nil
+	})
+	if errors.Is(err, errProtocol) {
+		goodbye(binary.BigEndian.AppendUint16(nil, closeProtocol))
+	}
+	return err
 }
 
 // Drain reads and forgets what still comes, until the other side has answered a
 // Close or its time is over, and closes the connection.
 func (c *Conn) Drain() {
-	_ = c.ws.SetReadDeadline(time.Now().Add(lingerTime))
-	for {
-		if _, _, err := c.ws.NextReader(); err != nil {
-			break
-		}
-	}
-	_ = c.ws.Close()
+	_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	_ = c.Each(1<<20, func([]byte) {}, func([]byte) {})
+	_ = c.conn.Close()
 }
 
-// Write sends one frame; its number is in it. It returns within 10 s.
-func (c *Conn) Write(_ int64, frame []byte) error {
-	if err := c.ws.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
+// Append appends a frame as a text message; its number is in it.
+func (c *Conn) Append(b []byte, _ int64, frame []byte) []byte {
+	return appendMessage(b, opText, frame)
+}
+
+// appendMessage appends an unfragmented message, unmasked (RFC 6455 section 5.2).
+func appendMessage(b []byte, opcode byte, payload []byte) []byte {
+	const final, length16, length64 = 0x80, 126, 127
+	b = append(b, final|opcode)
+	switch n := len(payload); {
+	case n < length16:
+		b = append(b, byte(n))
+	case n < 1<<16:
+		b = binary.BigEndian.AppendUint16(append(b, length16), uint16(n))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, length64), uint64(n))
 	}
-	return c.ws.WriteMessage(websocket.TextMessage, frame)
+	return append(b, payload...)
 }
 
 // Close says goodbye with a close code (4000–4999 for ours) and a reason, and has Each end within 2 s.
 func (c *Conn) Close(code int, reason string) {
-	const limit = 123 // bytes of reason in a control frame, RFC 6455 section 5.5
-	if len(reason) > limit {
-		reason = reason[:limit]
+	if !c.closing.Swap(true) {
+		payload := binary.BigEndian.AppendUint16(nil, uint16(code))
+		payload = append(payload, reason[:min(len(reason), maxControl-len(payload))]...)
+		_ = c.Write(appendMessage(nil, opClose, payload)) // if it cannot be told, it finds out
 	}
-	now := time.Now()
-	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), now.Add(time.Second))
-	_ = c.ws.SetReadDeadline(now.Add(lingerTime))
+	_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime))
 }
 
 // Abort closes the connection without a word.
-func (c *Conn) Abort() { _ = c.ws.Close() }
+func (c *Conn) Abort() { _ = c.conn.Close() }
 
 // hijacker finds the Hijack method behind middleware that wraps the ResponseWriter.
 type hijacker struct {
