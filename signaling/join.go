@@ -26,7 +26,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	if refusal != nil {
 		return refusal
 	}
-	req, refusal := wire.ParseJoin(body, s.cfg.Limits.wire())
+	req, refusal := wire.ParseJoin(body, s.limits)
 	if refusal != nil {
 		return refusal
 	}
@@ -65,7 +65,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 		ICEServers: ice.ICEServers,
 		TTL:        ice.TTL,
 		Heartbeat:  s.cfg.Timing.Heartbeat.Seconds(),
-		Limits:     s.cfg.Limits.wire(),
+		Limits:     s.limits,
 		Node:       s.cfg.Node,
 	})
 	return nil

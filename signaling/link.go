@@ -73,12 +73,12 @@ type link struct {
 
 	sweep atomic.Pointer[sweep] // the room's; nil: not known
 
-	received  int64         // uplink frames; owned by the reader
-	told      int64         // of those, how many the client was told of; owned by the reader
-	untold    int           // bytes of the others; owned by the reader
-	malformed int           // owned by the reader
-	one       [1]store.Sent // owned by the reader: what it hands to the store
-	gap       int64         // the number that a gap was said to begin with last; owned by the reader
+	received  int64  // uplink frames; owned by the reader
+	told      int64  // of those, how many the client was told of; owned by the reader
+	untold    int    // bytes of the others; owned by the reader
+	malformed int    // owned by the reader
+	batch     *batch // read and not yet handed to the store; nil: nothing; owned by the reader
+	gap       int64  // the number that a gap was said to begin with last; owned by the reader
 
 	pinged time.Time // when the last ping was due; owned by heartbeat
 	rest   []byte    // what could not be written at once; owned by flush
@@ -139,7 +139,7 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 	if !t.probe {
 		l.confirm()
 	}
-	l.beat.Set(l.opened.Add(l.beatTime()))
+	l.beatAt(l.opened.Add(l.beatTime()))
 	hello := conn.Append(nil, 0, wire.Append(nil, wire.HelloFrame{
 		Kind: wire.KindHello, Link: l.fence, Received: attached.Received,
 		At: attached.Tail, Peers: wirePeers(attached.Peers),
@@ -280,6 +280,13 @@ func (l *link) beatTime() time.Duration {
 	return every
 }
 
+// beatAt sets the next heartbeat, a little later than t: those of many links fall together, so that the process
+// sleeps in between.
+func (l *link) beatAt(t time.Time) {
+	grain := l.server.cfg.Timing.Heartbeat / 128
+	l.beat.Set(processStart.Add((t.Sub(processStart)/grain + 1) * grain))
+}
+
 // silence is how long ago something was heard.
 func (l *link) silence() time.Duration {
 	return time.Since(processStart) - time.Duration(l.heard.Load())
@@ -297,7 +304,7 @@ func (l *link) heartbeat() {
 		l.finish(nil, wire.Unconfirmed)
 		return
 	}
-	l.beat.Set(now.Add(l.beatTime()))
+	l.beatAt(now.Add(l.beatTime()))
 	if now.Sub(l.pinged) < every-l.beatTime()/2 {
 		l.send(nil) // a sign of life only
 		return

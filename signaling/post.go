@@ -32,7 +32,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 		}
 	}
 	for i, message := range post.Frames {
-		u, refusal := wire.ParseNumbered(message, post.First+int64(i), s.cfg.Limits.wire())
+		u, refusal := wire.ParseNumbered(message, post.First+int64(i), s.limits)
 		x.Frames = append(x.Frames, s.sent(u, refusal))
 	}
 	result, err := s.store.Exchange(r.Context(), ref, x)

@@ -2,14 +2,26 @@ package signaling
 
 import (
 	"cmp"
+	"sync"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/store"
 )
 
-// receive takes one message from the client. Only the link's reader calls it.
-func (l *link) receive(message []byte) {
+// reader is the side of a link that its WebSocket's reader calls.
+type reader struct{ *link }
+
+// batch are frames that are handed to the store at once.
+type batch struct {
+	frames [64]store.Sent
+	n      int
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// Message takes one message from the client. Numbered frames wait for Settle.
+func (l reader) Message(message []byte) {
 	l.heard.Store(int64(time.Since(processStart)))
 	l.mu.Lock()
 	ending := l.ending != nil
@@ -17,10 +29,19 @@ func (l *link) receive(message []byte) {
 	if ending {
 		return
 	}
-	u, refusal := wire.ParseUplink(message, l.server.cfg.Limits.wire())
+	u, refusal := wire.ParseUplink(message, l.server.limits)
 	switch {
 	case u.Numbered():
-		l.take(u, refusal, len(message))
+		if l.batch == nil {
+			l.batch = batches.Get().(*batch)
+		}
+		b := l.batch
+		b.frames[b.n] = l.server.sent(u, refusal)
+		b.n++
+		l.untold += len(message)
+		if b.n == len(b.frames) || u.Kind == wire.KindLeave {
+			l.Settle()
+		}
 	case refusal != nil:
 		l.refuse(refusal)
 		if l.malformed++; l.malformed >= maxMalformed {
@@ -34,11 +55,26 @@ func (l *link) receive(message []byte) {
 	case u.Kind == wire.KindPing:
 		l.send(wire.AppendPong(nil))
 	case u.Kind == wire.KindUse:
+		l.Settle()
 		if refusal := l.server.use(l.ref, u.Link, u.After); refusal != nil {
 			l.refuse(refusal)
 		}
 	}
 }
+
+// Settle hands the numbered frames that came at once to the store.
+func (l reader) Settle() {
+	if b := l.batch; b != nil {
+		l.batch = nil
+		l.take(b.frames[:b.n])
+		clear(b.frames[:b.n])
+		b.n = 0
+		batches.Put(b)
+	}
+}
+
+// Answer has what answers a control frame written.
+func (l reader) Answer(b []byte) { l.carry(b) }
 
 // use confirms the probe of that number; its link is woken by the store.
 func (s *Server) use(ref store.Ref, number, after int64) *wire.Error {
@@ -50,20 +86,23 @@ func (s *Server) use(ref store.Ref, number, after int64) *wire.Error {
 	return nil
 }
 
-// take hands a numbered frame to the store.
-func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
+// take hands numbered frames to the store.
+func (l *link) take(frames []store.Sent) {
 	s := l.server
-	l.one[0] = s.sent(u, refusal)
-	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{Frames: l.one[:], Ack: l.acked.Load(), Fence: l.fence})
-	l.one[0] = store.Sent{}
+	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{Frames: frames, Ack: l.acked.Load(), Fence: l.fence})
 	if err != nil {
-		if u.Kind == wire.KindLeave && isEnded(err, store.CodeLeft) {
+		if frames[len(frames)-1].Kind == store.Leave && isEnded(err, store.CodeLeft) {
 			l.observe(SessionLeft, "")
 		}
 		l.fail(err)
 		return
 	}
 	l.due(result.Due)
+	if result.Received > l.received {
+		s.counts.up.Add(uint64(result.Received - l.received))
+		l.received = result.Received
+	}
+	s.counts.refused.Add(uint64(len(result.Refused)))
 	if result.Gap {
 		if l.gap == result.Received+1 {
 			return // said once already: what was behind the gap is still coming in
@@ -74,12 +113,6 @@ func (l *link) take(u wire.Uplink, refusal *wire.Error, size int) {
 		}))
 		return
 	}
-	if result.Received > l.received {
-		s.counts.up.Add(1)
-		l.received = result.Received
-	}
-	s.counts.refused.Add(uint64(len(result.Refused)))
-	l.untold += size
 	if l.received-l.told >= tellFrames || l.untold >= tellBytes {
 		l.told, l.untold = l.received, 0
 		l.send(wire.AppendReceived(nil, l.received))

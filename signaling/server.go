@@ -18,6 +18,7 @@ import (
 // [Server.Shutdown], which tells the clients, or [Server.Close], which does not.
 type Server struct {
 	cfg    Config
+	limits wire.Limits
 	store  store.Store
 	own    bool // the store lives and dies with this server
 	log    *slog.Logger
@@ -69,6 +70,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg:    cfg,
+		limits: cfg.Limits.wire(),
 		store:  cfg.Store,
 		own:    own,
 		log:    cfg.Logger.With("node", cfg.Node),

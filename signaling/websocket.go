@@ -41,7 +41,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 		return nil
 	}
 	read := func() {
-		err := conn.Each(s.cfg.Limits.Frame, l.receive, l.carry)
+		err := conn.Each(s.cfg.Limits.Frame, reader{l})
 		if errors.Is(err, websocket.ErrTooLarge) {
 			l.refuse(wire.Refusef(wire.FrameTooLarge, "the frame is over %d bytes", s.cfg.Limits.Frame).Over(int64(s.cfg.Limits.Frame)))
 			l.finish(nil, wire.FrameTooLarge)

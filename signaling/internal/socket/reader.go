@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	readBuffer = 4 << 10
+	readBuffer = 16 << 10
 	waitBuffer = 512 // of a connection that cannot be waited for without a buffer
 )
 

@@ -85,26 +85,31 @@ func newConn(conn net.Conn) *Conn {
 	return c
 }
 
-// Each calls handle with every message, nil for one that is not text, until the connection ends. The
-// message is only valid until handle returns. A message over
-// limit bytes ends it with ErrTooLarge, and is left to the caller to answer by Close. What is to be
-// written for a control frame (RFC 6455 section 5.5) is given to answer.
-func (c *Conn) Each(limit int, handle, answer func([]byte)) error {
+// Handler is what [Conn.Each] calls, on one goroutine.
+type Handler interface {
+	Message(b []byte) // b is nil for a message that is not text, and only valid until Message returns
+	Settle()          // after all messages that came at once
+	Answer(b []byte)  // what is to be written for a control frame (RFC 6455 section 5.5)
+}
+
+// Each has h handle every message, until the connection ends. A message over limit bytes ends it with ErrTooLarge,
+// and is left to the caller to answer by Close.
+func (c *Conn) Each(limit int, h Handler) error {
 	goodbye := func(payload []byte) {
 		if !c.closing.Swap(true) {
-			answer(appendMessage(nil, opClose, payload))
+			h.Answer(appendMessage(nil, opClose, payload))
 		}
 	}
-	err := c.in.each(limit, handle, func(opcode byte, payload []byte) error {
+	err := c.in.each(limit, h.Message, func(opcode byte, payload []byte) error {
 		switch opcode {
 		case opPing:
-			answer(appendMessage(nil, opPong, payload))
+			h.Answer(appendMessage(nil, opPong, payload))
 		case opClose:
 			goodbye(payload[:min(len(payload), 2)]) // the code, without the reason
 			return errClosed
 		}
 		return nil
-	})
+	}, h.Settle)
 	if errors.Is(err, errProtocol) {
 		goodbye(binary.BigEndian.AppendUint16(nil, closeProtocol))
 	}
@@ -115,9 +120,16 @@ func (c *Conn) Each(limit int, handle, answer func([]byte)) error {
 // Close or its time is over, and closes the connection.
 func (c *Conn) Drain() {
 	_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime))
-	_ = c.Each(1<<20, func([]byte) {}, func([]byte) {})
+	_ = c.Each(1<<20, deaf{})
 	_ = c.conn.Close()
 }
+
+// deaf handles nothing.
+type deaf struct{}
+
+func (deaf) Message([]byte) {}
+func (deaf) Settle()        {}
+func (deaf) Answer([]byte)  {}
 
 // Append appends a frame as a text message; its number is in it.
 func (c *Conn) Append(b []byte, _ int64, frame []byte) []byte {

@@ -43,15 +43,19 @@ type reader struct {
 	fragments byte   // opcode of the message that they are of; 0: none
 }
 
-// each calls handle with the payload of every data message, nil for one that is not text, and
-// control with every control frame, until there is an error. What they get is only valid until they return.
-func (r *reader) each(limit int, handle func(message []byte), control func(opcode byte, payload []byte) error) error {
+// each calls handle with the payload of every data message, nil for one that is not text, control with every
+// control frame, and settle before it waits for more, until there is an error. What handle and control
+// get is only valid until they return.
+func (r *reader) each(limit int, handle func(message []byte), control func(opcode byte, payload []byte) error, settle func()) error {
 	for {
 		if err := r.fill(); err != nil {
 			return err
 		}
 		for {
 			more, err := r.frame(limit, handle, control)
+			if !more {
+				settle()
+			}
 			if err != nil {
 				return err
 			}

@@ -41,6 +41,7 @@ func masked(first byte, payload string) string {
 type received struct {
 	messages []string // "nil" for one that is not text
 	answers  []string
+	settled  int // messages
 	err      error
 }
 
@@ -64,16 +65,25 @@ func read(t testing.TB, in net.Conn, out net.Conn, text string, size int) receiv
 		}
 	}()
 	var r received
-	r.err = c.Each(limit, func(m []byte) {
-		if m == nil {
-			r.messages = append(r.messages, "nil")
-			return
-		}
-		r.messages = append(r.messages, string(m))
-	}, func(b []byte) { r.answers = append(r.answers, string(b)) })
+	r.err = c.Each(limit, &r)
 	_, _ = in.Close(), out.Close()
+	if r.settled < len(r.messages) {
+		t.Errorf("%d of %d messages are settled", r.settled, len(r.messages))
+	}
 	return r
 }
+
+func (r *received) Message(b []byte) {
+	text := "nil"
+	if b != nil {
+		text = string(b)
+	}
+	r.messages = append(r.messages, text)
+}
+
+func (r *received) Settle() { r.settled = len(r.messages) }
+
+func (r *received) Answer(b []byte) { r.answers = append(r.answers, string(b)) }
 
 func tcpPair(t testing.TB) (a, b net.Conn) {
 	t.Helper()
