@@ -3,7 +3,7 @@ package signaling
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
+	"encoding/binary"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,14 +16,10 @@ import (
 // admit asks the hooks whether a join may be, and turns it into what the store is asked. Its
 // session and salt are used only if the attempt is new.
 func (s *Server) admit(r *http.Request, res resource, req wire.JoinRequest) (store.JoinRequest, *wire.Error) {
-	canonical, err := json.Marshal(req)
-	if err != nil {
-		panic("signaling: " + err.Error()) // strings, and JSON that was parsed
-	}
 	salt := []byte(rand.Text())
 	ask := store.JoinRequest{
 		Attempt:    sha256.Sum256([]byte(req.Attempt)),
-		Body:       sha256.Sum256(canonical),
+		Body:       bodyHash(req),
 		Resuming:   req.Resume != "",
 		Resume:     sha256.Sum256([]byte(req.Resume)),
 		Session:    randomID(16),
@@ -53,6 +49,16 @@ func (s *Server) admit(r *http.Request, res resource, req wire.JoinRequest) (sto
 	action.Verb = VerbBroadcast
 	ask.Deny.Broadcast = s.authorize(r, id, action) != nil
 	return ask, nil
+}
+
+// bodyHash is the same for joins that ask for the same.
+func bodyHash(req wire.JoinRequest) [32]byte {
+	var b []byte
+	for _, field := range []string{req.Instance, req.Peer, req.Name, string(req.Meta), req.Resume} {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(field)))
+		b = append(b, field...)
+	}
+	return sha256.Sum256(b)
 }
 
 func (s *Server) identify(r *http.Request) (Identity, *wire.Error) {

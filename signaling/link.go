@@ -151,15 +151,18 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 	return l, nil
 }
 
-// log returns a logger that names the link.
-func (l *link) log() *slog.Logger {
-	return l.server.log.With("room", l.ref.Room, "peer", l.peer, "link", l.kind, "number", l.fence)
+// log writes a line about the link.
+func (l *link) log(message string, attrs ...any) {
+	log := l.server.log
+	if log.Enabled(l.server.ctx, slog.LevelInfo) {
+		log.Info(message, append([]any{"room", l.ref.Room, "peer", l.peer, "link", l.kind, "number", l.fence}, attrs...)...)
+	}
 }
 
 // confirm notes that the link is in use.
 func (l *link) confirm() {
 	l.confirmed.Store(true)
-	l.log().Info("link opened")
+	l.log("link opened")
 	l.observe(LinkOpened, "")
 }
 
@@ -198,7 +201,7 @@ func (l *link) close() {
 	s.mu.Unlock()
 	close(l.gone)
 	if l.confirmed.Load() {
-		l.log().Info("link closed", "code", string(code))
+		l.log("link closed", "code", string(code))
 		l.observe(LinkClosed, code)
 	}
 }

@@ -55,11 +55,12 @@ func Secret(r *http.Request) string {
 }
 
 // Conn is one WebSocket. Each is for one goroutine; Try, Write and Close for one at a time;
-// Abort may be called from anywhere.
+// Abort may be called from anywhere. The first frame has to be appended before anything else is written.
 type Conn struct {
 	socket.Writer
 	conn    net.Conn
 	in      reader
+	head    []byte      // the answer to the handshake, until the first frame
 	closing atomic.Bool // a close frame was sent
 }
 
@@ -75,7 +76,9 @@ func Upgrade(w http.ResponseWriter, r *http.Request) (c *Conn, answered bool, er
 		var handshake websocket.HandshakeError
 		return nil, !errors.As(err, &handshake), err
 	}
-	return newConn(ws.NetConn()), true, nil
+	c = newConn(h.conn)
+	c.head = ws.NetConn().(*held).written
+	return c, true, nil
 }
 
 func newConn(conn net.Conn) *Conn {
@@ -131,8 +134,12 @@ func (deaf) Message([]byte) {}
 func (deaf) Settle()        {}
 func (deaf) Answer([]byte)  {}
 
-// Append appends a frame as a text message; its number is in it.
+// Append appends a frame as a text message; its number is in it. The first has the answer to the handshake before it,
+// so that both go in one packet.
 func (c *Conn) Append(b []byte, _ int64, frame []byte) []byte {
+	if c.head != nil {
+		b, c.head = append(b, c.head...), nil
+	}
 	return appendMessage(b, opText, frame)
 }
 
@@ -167,12 +174,27 @@ func (c *Conn) Abort() { _ = c.conn.Close() }
 // hijacker finds the Hijack method behind middleware that wraps the ResponseWriter.
 type hijacker struct {
 	http.ResponseWriter
+	conn   net.Conn
 	failed error
+}
+
+// held is a connection that holds back what is written.
+type held struct {
+	net.Conn
+	written []byte
+}
+
+// Write implements net.Conn.
+func (h *held) Write(b []byte) (int, error) {
+	h.written = append(h.written, b...)
+	return len(b), nil
 }
 
 // Hijack implements http.Hijacker.
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	h.failed = err
-	return conn, rw, err
+	if h.conn, h.failed = conn, err; err != nil {
+		return nil, nil, err
+	}
+	return &held{Conn: conn}, rw, nil
 }
