@@ -2,7 +2,6 @@ package signaling
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,18 +150,15 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 	return l, nil
 }
 
-// log writes a line about the link.
-func (l *link) log(message string, attrs ...any) {
-	log := l.server.log
-	if log.Enabled(l.server.ctx, slog.LevelInfo) {
-		log.Info(message, append([]any{"room", l.ref.Room, "peer", l.peer, "link", l.kind, "number", l.fence}, attrs...)...)
-	}
+// attributes name the link in the log, followed by more.
+func (l *link) attributes(more ...any) []any {
+	return append([]any{"room", l.ref.Room, "peer", l.peer, "link", l.kind, "number", l.fence}, more...)
 }
 
 // confirm notes that the link is in use.
 func (l *link) confirm() {
 	l.confirmed.Store(true)
-	l.log("link opened")
+	l.server.log.Info("link opened", l.attributes()...)
 	l.observe(LinkOpened, "")
 }
 
@@ -201,7 +197,7 @@ func (l *link) close() {
 	s.mu.Unlock()
 	close(l.gone)
 	if l.confirmed.Load() {
-		l.log("link closed", "code", string(code))
+		l.server.log.Info("link closed", l.attributes("code", string(code))...)
 		l.observe(LinkClosed, code)
 	}
 }

@@ -1,12 +1,14 @@
 package signaling
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
+	"github.com/parley-rtc/parley/signaling/internal/schedule"
 	"github.com/parley-rtc/parley/signaling/store"
 )
 
@@ -15,6 +17,7 @@ const (
 	activePoll = 500 * time.Millisecond // between short polls while frames come and go
 	idlePoll   = 5 * time.Second
 	activeTime = 10 * time.Second // without frames, until a session counts as idle
+	parkAfter  = time.Second      // that a poll waits in its request before it is parked
 )
 
 // servePoll answers with the frames that wait, at once or when there are some. A poll that names the
@@ -36,84 +39,113 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, res resource)
 	if refusal != nil {
 		return refusal
 	}
-	ref := res.ref(bearer(r))
-	p := poll{server: s, ref: ref, awake: make(chan struct{}, 1)}
+	p := &poll{server: s, ref: res.ref(bearer(r)), until: time.Now().Add(wait), awake: make(chan struct{}, 1)}
 	// Watching comes first, so that nothing is missed between here and the first read.
-	stop, err := s.store.Watch(r.Context(), ref.Room, ref.Session, p.wake)
+	stop, err := s.store.Watch(s.ctx, p.ref.Room, p.ref.Session, p.wake)
 	if err != nil {
 		return refusalOfStore(err, s.log)
 	}
-	defer stop()
-	attached, err := s.store.Attach(r.Context(), ref, store.Link{Kind: kindPoll, Polls: true, Goes: goes, After: after})
+	p.stop = stop
+	attached, err := s.store.Attach(r.Context(), p.ref, store.Link{Kind: kindPoll, Polls: true, Goes: goes, After: after})
 	if err != nil {
+		stop()
 		return refusalOfStore(err, s.log)
 	}
-	s.due(ref.Room, attached.Due)
+	s.due(p.ref.Room, attached.Due)
+	p.after, p.fence, p.turn = attached.After, attached.Fence, attached.Turn
 	if wait > 0 {
 		// Where the server's own time for a response cannot be set, it has to be long enough.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + replyTime))
+		_ = http.NewResponseController(w).SetWriteDeadline(p.until.Add(replyTime))
+		p.clock = s.clock.Item(p.wake)
+		p.clock.Set(earlier(p.until, time.Now().Add(parkAfter)))
 	}
-	result, refusal := p.wait(r, attached, wait)
-	if refusal != nil || r.Context().Err() != nil {
-		return refusal
+	for parkAt := time.Now().Add(parkAfter); ; {
+		reply, refusal, done := p.read(r.Context())
+		switch {
+		case done:
+			p.release()
+			if refusal == nil {
+				replyJSON(w, http.StatusOK, reply)
+			}
+			return refusal
+		case !time.Now().Before(parkAt):
+			if p.park(w, r) {
+				return nil
+			}
+			parkAt = p.until // it cannot be done
+		}
+		p.clock.Sooner(p.until)
+		select {
+		case <-p.awake:
+		case <-s.drained:
+		case <-r.Context().Done():
+			p.release()
+			return nil // nobody is there to be answered
+		}
 	}
-	reply := wire.PollReply{
-		Link: attached.Fence, Received: result.Received, Frames: s.encodeFrames(result.Frames), Next: idlePoll.Seconds(),
-	}
-	if result.Idle < activeTime {
-		reply.Next = activePoll.Seconds()
-	}
-	replyJSON(w, http.StatusOK, reply)
-	return nil
 }
 
-// poll is one poll that may have to wait.
+// poll is one poll. While it waits it is in the hands of its request's goroutine, or is parked.
 type poll struct {
-	server *Server
-	ref    store.Ref
-	awake  chan struct{} // capacity 1
-	over   atomic.Bool   // its time is over
+	server             *Server
+	ref                store.Ref
+	after, fence, turn int64
+	until              time.Time
+	stop               func()         // stops watching
+	clock              *schedule.Item // nil: it does not wait
+	awake              chan struct{}  // capacity 1; while it is not parked
+
+	parked atomic.Pointer[parked] // nil: it is not
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func (p *poll) wake() {
+	if parked := p.parked.Load(); parked != nil {
+		parked.wake()
+		return
+	}
 	select {
 	case p.awake <- struct{}{}:
 	default:
 	}
 }
 
-// wait reads until there is something, or the time or the client's patience is over.
-func (p *poll) wait(r *http.Request, attached store.Attached, wait time.Duration) (store.Result, *wire.Error) {
+// release frees what a poll holds.
+func (p *poll) release() {
+	p.stop()
+	if p.clock != nil {
+		p.clock.Stop()
+	}
+}
+
+// read reads once; false: there is nothing yet to answer.
+func (p *poll) read(ctx context.Context) (wire.PollReply, *wire.Error, bool) {
 	s := p.server
-	if wait > 0 {
-		end := s.clock.Item(func() {
-			p.over.Store(true)
-			p.wake()
-		})
-		end.Set(time.Now().Add(wait))
-		defer end.Stop()
+	result, err := s.store.Exchange(ctx, p.ref, store.Exchange{After: p.after, Max: maxRead, Fence: p.fence, Turn: p.turn})
+	draining := s.refusing() != nil
+	switch {
+	case err != nil:
+		return wire.PollReply{}, refusalOfStore(err, s.log), true
+	case result.Superseded:
+		return wire.PollReply{}, wire.Refuse(wire.Superseded), true
+	case len(result.Frames) == 0 && draining && s.own:
+		return wire.PollReply{}, wire.Refuse(wire.Rejoin), true
+	case len(result.Frames) == 0 && !draining && time.Now().Before(p.until):
+		return wire.PollReply{}, nil, false
 	}
-	for {
-		result, err := s.store.Exchange(r.Context(), p.ref, store.Exchange{After: attached.After, Max: maxRead, Fence: attached.Fence, Turn: attached.Turn})
-		switch {
-		case err != nil:
-			return result, refusalOfStore(err, s.log)
-		case result.Superseded:
-			return result, wire.Refuse(wire.Superseded)
-		case len(result.Frames) > 0 || wait == 0 || p.over.Load():
-			return result, nil
-		}
-		select {
-		case <-p.awake:
-		case <-r.Context().Done():
-			return result, nil // nobody is there to be answered
-		case <-s.drained:
-			if s.own {
-				return result, wire.Refuse(wire.Rejoin)
-			}
-			return result, nil
-		}
+	reply := wire.PollReply{
+		Link: p.fence, Received: result.Received, Frames: s.encodeFrames(result.Frames), Next: idlePoll.Seconds(),
 	}
+	if result.Idle < activeTime {
+		reply.Next = activePoll.Seconds()
+	}
+	return reply, nil, true
 }
 
 // encodeFrames writes frames as a client reads them.

@@ -3,7 +3,9 @@ package signaling
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +34,8 @@ type Server struct {
 
 	strangers map[string]bool      // guarded by mu; origins that were refused and logged
 	lingering map[carrier]struct{} // guarded by mu; closed, and waiting for the other side's close
+	parked    map[*parked]struct{} // guarded by mu; polls that wait
+	parking   sync.WaitGroup       // of these; added to under mu while serving
 
 	drained chan struct{} // closed when the server stops serving: polls that wait are answered
 
@@ -80,6 +84,7 @@ func New(cfg Config) (*Server, error) {
 
 		strangers: make(map[string]bool),
 		lingering: make(map[carrier]struct{}),
+		parked:    make(map[*parked]struct{}),
 		drained:   make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -113,8 +118,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return ErrServerClosed
 	}
 	s.stopServing(draining)
-	open := s.openLinks()
+	open, polls := slices.Collect(maps.Keys(s.links)), slices.Collect(maps.Keys(s.parked))
 	s.mu.Unlock()
+
+	for _, k := range polls {
+		k.wake()
+	}
 
 	for _, l := range open {
 		if s.own {
@@ -130,6 +139,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		for _, l := range open {
 			<-l.gone
 		}
+		s.parking.Wait()
 	}()
 	var err error
 	select {
@@ -159,12 +169,16 @@ func (s *Server) close() {
 	for conn := range s.lingering {
 		conns = append(conns, conn)
 	}
+	polls := slices.Collect(maps.Keys(s.parked))
 	s.mu.Unlock()
 
 	s.cancel()
 	s.clock.Close()
 	for _, conn := range conns {
 		conn.Abort()
+	}
+	for _, k := range polls {
+		_ = k.conn.Close()
 	}
 	s.work.Wait()
 }
@@ -175,14 +189,6 @@ func (s *Server) stopServing(next state) {
 		close(s.drained)
 	}
 	s.state = next
-}
-
-func (s *Server) openLinks() []*link {
-	open := make([]*link, 0, len(s.links))
-	for l := range s.links {
-		open = append(open, l)
-	}
-	return open
 }
 
 // refusing returns why nothing new is taken, or nil while the server serves.

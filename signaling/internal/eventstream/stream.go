@@ -22,12 +22,13 @@ const writeTimeout = 10 * time.Second
 // ErrNotFlushable says that middleware hides the connection, or holds back what is written.
 var ErrNotFlushable = errors.New("eventstream: middleware must implement Unwrap, Flush or Hijack")
 
-// Stream is one response of events. Write is for one goroutine at a time; Close and Abort may be
-// called from anywhere.
+// Stream is one response of events. Append, Try, Write and Close are for one goroutine at a time; Abort may be
+// called from anywhere. The first frame has to be appended before anything else.
 type Stream struct {
 	conn    net.Conn       // taken over; nil on HTTP/2
 	out     *socket.Writer // to conn
 	chunked bool           // on conn
+	head    []byte         // of the response, until the first frame
 
 	w    http.ResponseWriter // HTTP/2
 	rc   *http.ResponseController
@@ -46,13 +47,14 @@ func Open(w http.ResponseWriter, r *http.Request) (*Stream, error) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx
-	if r.ProtoMajor == 1 {
-		conn, _, err := s.rc.Hijack()
-		if err == nil {
-			s.conn, s.chunked = conn, r.ProtoAtLeast(1, 1)
-			s.out, s.w, s.rc, s.gone = socket.NewWriter(conn), nil, nil, nil
-			return s, s.begin(h)
+	if conn, err := socket.TakeOver(w, r); err == nil {
+		s.conn, s.chunked = conn, r.ProtoAtLeast(1, 1)
+		s.out, s.w, s.rc, s.gone = socket.NewWriter(conn), nil, nil, nil
+		if s.chunked {
+			h.Set("Transfer-Encoding", "chunked")
 		}
+		s.head = socket.AppendHead(nil, http.StatusOK, h)
+		return s, nil
 	}
 	// Streams outlive the server's time for a response; where that cannot be set, it has none.
 	_ = s.rc.SetWriteDeadline(time.Time{})
@@ -63,51 +65,13 @@ func Open(w http.ResponseWriter, r *http.Request) (*Stream, error) {
 	return s, nil
 }
 
-// begin writes the head of the response to the connection that was taken over.
-func (s *Stream) begin(h http.Header) error {
-	if err := s.conn.SetDeadline(time.Time{}); err != nil {
-		_ = s.conn.Close()
-		return err
-	}
-	h.Set("Connection", "close")
-	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
-	if s.chunked {
-		h.Set("Transfer-Encoding", "chunked")
-	}
-	head := &buffer{}
-	head.b = append(head.b, "HTTP/1.1 200 OK\r\n"...)
-	if err := h.Write(head); err != nil {
-		_ = s.conn.Close()
-		return err
-	}
-	head.b = append(head.b, "\r\n"...)
-	if err := s.out.Write(head.b); err != nil {
-		_ = s.conn.Close()
-		return err
-	}
-	return nil
-}
-
-type buffer struct{ b []byte }
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.b = append(b.b, p...)
-	return len(p), nil
-}
-
 // Detached says whether the handler may return while the stream goes on.
 func (s *Stream) Detached() bool { return s.conn != nil }
 
 // Wait returns when the client has gone, or after Close or Abort.
 func (s *Stream) Wait() {
 	if s.conn != nil {
-		// A client has nothing to say here: whatever it sends is passed over. The buffer is
-		// small, for there is one for every stream.
-		for buf := make([]byte, 16); ; {
-			if _, err := s.conn.Read(buf); err != nil {
-				break
-			}
-		}
+		socket.Discard(s.conn) // a client has nothing to say here
 		s.end()
 		return
 	}
@@ -118,9 +82,13 @@ func (s *Stream) Wait() {
 	s.end()
 }
 
-// Append appends a frame as an event, with its number if that is not 0. An empty one becomes a comment.
+// Append appends a frame as an event, with its number if that is not 0. An empty one becomes a comment. The first
+// has the head of the response before it, so that both go in one packet.
 func (s *Stream) Append(b []byte, n int64, frame []byte) []byte {
 	const blank = "        \r\n" // for the length of a chunk, which comes last
+	if s.head != nil {
+		b, s.head = append(b, s.head...), nil
+	}
 	start := len(b)
 	if s.chunked {
 		b = append(b, blank...)
