@@ -155,9 +155,9 @@ func (s *stay) replace(l *link, now time.Time) {
 		return // the poll's link may be the newer one; its answer tells
 	case s.posts.using != nil && s.posts.busy:
 		return // else that one could supersede this one
-	case s.polls.link.number > l.number:
+	case s.polls.link.number > l.number, s.current != nil && s.current.number > l.number:
 		l.late = true
-		s.fail(l, now, errors.New("client: a poll was faster"))
+		s.fail(l, now, errors.New("client: a link that was opened later was faster"))
 	case l.kind == WebSocket:
 		l.use = true
 		s.enterUse(l, now)

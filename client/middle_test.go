@@ -1,0 +1,85 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-rtc/parley/signaling"
+)
+
+// slow is middleware's writer whose connection holds back what the server writes, from the first
+// message with a word in it on, until it is released.
+type slow struct {
+	http.ResponseWriter
+	word    string
+	release <-chan struct{}
+}
+
+func (s slow) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(s.ResponseWriter).Hijack()
+	return &slowConn{Conn: conn, slow: s}, rw, err
+}
+
+type slowConn struct {
+	net.Conn
+	slow slow
+
+	mu   sync.Mutex
+	held []byte // guarded by mu; nil: nothing is held back
+}
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held != nil {
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	if !bytes.Contains(p, []byte(c.slow.word)) {
+		return c.Conn.Write(p)
+	}
+	c.held = bytes.Clone(p)
+	go func() {
+		<-c.slow.release
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		_, _ = c.Conn.Write(c.held)
+		_ = c.Conn.Close()
+	}()
+	return len(p), nil
+}
+
+// A WebSocket that proves itself only when events, which were opened later, are in use, cannot be
+// used any more: the server says so right behind the proof.
+func TestAWebSocketThatProvesItselfAfterEventsDid(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	var once sync.Once
+	wrap := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/ws") {
+				first := false
+				once.Do(func() { first = true })
+				if first {
+					w = slow{w, `"pong"`, release}
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	s := serve(t, signaling.Config{}, wrap)
+	m := join(t, s.url, Options{})
+	m.awaitLink(Events)
+	time.Sleep(100 * time.Millisecond) // for the WebSocket to be superseded
+	close(release)
+	m.awaitLink(WebSocket)
+	bob := join(t, s.url, Options{Peer: "bob"})
+	bob.send(m.ID(), 1)
+	await[Signal](m, nil)
+}
