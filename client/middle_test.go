@@ -83,3 +83,46 @@ func TestAWebSocketThatProvesItselfAfterEventsDid(t *testing.T) {
 	bob.send(m.ID(), 1)
 	await[Signal](m, nil)
 }
+
+func TestPostsAreMadeSmallerWhereLargeOnesAreRefused(t *testing.T) {
+	t.Parallel()
+	const limit, count = 2000, 200
+	var mu sync.Mutex
+	refused, taken := 0, 0
+	wrap := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			large := r.ContentLength > limit
+			if large {
+				refused++
+			} else if strings.HasSuffix(r.URL.Path, "/frames") && r.Method == http.MethodPost {
+				taken++
+			}
+			mu.Unlock()
+			if large {
+				http.Error(w, "<h1>Request Entity Too Large</h1>", http.StatusRequestEntityTooLarge)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	s := serve(t, signaling.Config{}, wrap)
+	alice := join(t, s.url, Options{Peer: "alice", Link: LongPoll})
+	bob := join(t, s.url, Options{Peer: "bob", Link: LongPoll})
+	go func() {
+		for n := range count {
+			_ = alice.Send(t.Context(), "bob", 0, n)
+		}
+	}()
+	if err := hear(bob, "alice", count); err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if refused == 0 || refused > 5 {
+		t.Errorf("%d posts were refused, want a few", refused)
+	}
+	if taken > count/4 {
+		t.Errorf("%d posts carried %d frames", taken, count)
+	}
+}

@@ -14,6 +14,7 @@ type posts struct {
 	busy     bool
 	due      bool  // one is to be sent even if it is empty
 	using    *link // a probe of events, to be put into use; nil: none
+	most     int   // bytes of several frames in one; less than postBytes where something in the way takes no more
 	failures int
 	next     time.Time
 }
@@ -56,7 +57,7 @@ func (s *stay) write(now time.Time, due *alarm) {
 	}
 	body := postBody{Ack: s.down}
 	if !onWebSocket {
-		first, frames := s.up.take(postFrames, postBytes)
+		first, frames := s.up.take(postFrames, p.most)
 		for _, f := range frames {
 			body.First, body.Frames = first, append(body.Frames, f)
 		}
@@ -108,7 +109,17 @@ func (s *stay) posted(body postBody, using *link, pinged bool, reply wire.PostRe
 	case refused.received != nil:
 		s.up.ack(*refused.received)
 		s.up.rewind()
+	case refused.Status == http.StatusRequestEntityTooLarge && len(body.Frames) > 1:
+		p.most = min(p.most, size(body.Frames)) / 2
+		p.next, p.failures = now, 0
 	case using != nil && refused.Code == string(wire.Superseded):
 		s.tooLate(using, now)
 	}
+}
+
+func size(frames []json.RawMessage) (bytes int) {
+	for _, f := range frames {
+		bytes += len(f)
+	}
+	return bytes
 }

@@ -52,6 +52,7 @@ func newStay(ctx context.Context, r *runner, reply wire.JoinReply) *stay {
 	s := &stay{
 		runner: r, reply: reply, path: "/" + reply.Session, began: time.Now(),
 		inbox: make(chan func()), done: make(chan func()),
+		posts: posts{most: postBytes},
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.rungs[WebSocket].next = s.began
