@@ -50,7 +50,7 @@ func (c *slowConn) Write(p []byte) (int, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		_, _ = c.Conn.Write(c.held)
-		_ = c.Conn.Close()
+		_ = c.Close()
 	}()
 	return len(p), nil
 }

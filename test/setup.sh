@@ -1,7 +1,10 @@
 #!/bin/sh
 # Installs what the tests need and the machine does not have: Debian's packages
-# of node, Chromium, coturn and a C compiler for the race detector.
+# of node, Chromium, coturn, nginx, haproxy and a C compiler for the race detector. Those that
+# are services are not started.
 set -eu
+
+PATH="$PATH:/usr/sbin" # where Debian has what listens, even for those who do not look there
 
 missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
@@ -10,6 +13,8 @@ need node nodejs
 need npm npm
 need chromium chromium
 need turnutils_uclient coturn
+need nginx nginx
+need haproxy haproxy
 need gcc gcc
 need cc libc6-dev
 
@@ -25,6 +30,12 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "installing$missing"
 export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	trap '$as_root rm -f $policy' EXIT
+	printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+	$as_root chmod 755 $policy
+fi
 $as_root apt-get update -qq
 # shellcheck disable=SC2086 # a list of packages
 $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null

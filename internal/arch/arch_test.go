@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 	"internal/leaktest": {},
 	"internal/wire":     {},
 	"test/interop":      {},
+	"test/proxies":      {},
 }
 
 // links are what must not be among the dependencies of a package, by prefix.

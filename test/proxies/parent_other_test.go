@@ -1,0 +1,7 @@
+//go:build !linux
+
+package proxies
+
+import "os/exec"
+
+func endsWithParent(*exec.Cmd) {}
