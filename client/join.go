@@ -56,6 +56,8 @@ func (j joining) join(ctx context.Context, ask wire.JoinRequest) (wire.JoinReply
 			return reply, err
 		case errors.As(err, &noToken) && !j.patient:
 			return reply, err
+		case refused != nil && outcomeOf(refused.Code) == rejoins:
+			ask.Attempt = rand.Text() // the session that this one made is over, its reply having been lost
 		}
 		last = err
 		delay := jitter(j.opts.pace.retry, j.opts.pace.retryMax, failures)
