@@ -42,3 +42,37 @@ func TestJoiningAgainAfterTheSessionOfALostReplyIsOver(t *testing.T) {
 		t.Errorf("there were %d joins; want the lost one, its repetition and the other", got)
 	}
 }
+
+// A proxy that has no patience with a poll asks again. When what opens a link is asked for twice
+// the second link supersedes the first, whichever of the answers the client has.
+func TestAnOpeningThatAProxyRepeats(t *testing.T) {
+	t.Parallel()
+	var openings atomic.Int64
+	again := make(chan struct{})
+	repeat := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			opens := strings.HasSuffix(r.URL.Path, "/frames") && r.Method == http.MethodGet && !r.URL.Query().Has("link")
+			if !opens || openings.Add(1) > 1 {
+				next.ServeHTTP(w, r)
+				return
+			}
+			time.Sleep(quickly + 100*time.Millisecond)
+			next.ServeHTTP(w, r)
+			late := r.Clone(t.Context())
+			go func() {
+				defer close(again)
+				time.Sleep(200 * time.Millisecond)
+				next.ServeHTTP(httptest.NewRecorder(), late)
+			}()
+		})
+	}
+	s := serve(t, signaling.Config{}, repeat)
+	alice := join(t, s.url, Options{Peer: "alice", Link: LongPoll})
+	bob := join(t, s.url, Options{Peer: "bob"})
+	<-again
+	bob.send("alice", 1)
+	await[Signal](alice, nil)
+	if got := openings.Load(); got < 2 {
+		t.Errorf("there were %d openings, want that the client opened another link", got)
+	}
+}

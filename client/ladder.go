@@ -10,8 +10,10 @@ import (
 	"github.com/parley-rtc/parley/internal/wire"
 )
 
-// strayTime is how long a request that was given up may still reach the server.
-const strayTime = 10 * time.Second
+const (
+	strayTime = 10 * time.Second // a request that was given up may still reach the server
+	quickly   = time.Second      // an opening that took longer may have been repeated by a proxy
+)
 
 var (
 	errSilent = errors.New("client: nothing was heard")
@@ -95,11 +97,20 @@ func (s *stay) open(kind Link, now time.Time) *link {
 func (s *stay) hello(l *link, now time.Time) {
 	switch {
 	case !l.probe:
+		s.openedLate(now.Sub(l.opened))
 		s.enterUse(l, now)
 	case l.kind == WebSocket:
 		l.ping = true // its answer is the proof
 	default:
 		l.proof = now.Add(s.opts.pace.life)
+	}
+}
+
+// openedLate takes in that it took so long to open a link for use. Where a proxy had no patience, it asked
+// again, or another backend, and both openings count, in whichever order they arrive.
+func (s *stay) openedLate(took time.Duration) {
+	if took > quickly {
+		s.strays = time.Now().Add(strayTime)
 	}
 }
 

@@ -110,6 +110,9 @@ func (s *stay) poll(now time.Time, due *alarm) {
 				s.pollFailed(took, wait, err)
 				return
 			}
+			if p.link.number == 0 {
+				s.openedLate(took)
+			}
 			s.polled(reply, after, wait)
 		}
 	})
