@@ -58,7 +58,7 @@ func Open(w http.ResponseWriter, r *http.Request) (*Stream, error) {
 	}
 	// Streams outlive the server's time for a response; where that cannot be set, it has none.
 	_ = s.rc.SetWriteDeadline(time.Time{})
-	w.WriteHeader(http.StatusOK)
+	// Flushing sends the header with status 200. Where it is not to be had nothing has been sent yet.
 	if err := s.rc.Flush(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotFlushable, err)
 	}
