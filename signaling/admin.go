@@ -11,7 +11,7 @@ import (
 	"github.com/parley-rtc/parley/signaling/store"
 )
 
-// The errors of [Server.Send] and [Server.Disconnect]. Others mean that the store could not be reached.
+// The errors of [Server.Send] and [Server.Disconnect] that are about the peer.
 var (
 	ErrNoPeer      = errors.New("signaling: no such peer")
 	ErrMailboxFull = errors.New("signaling: the peer's mailbox is full")
@@ -48,7 +48,8 @@ func (s *Server) Rooms(ctx context.Context, cursor string) (rooms []string, next
 }
 
 // Send sends data, which is valid JSON, to a peer as a signal of the server's own: its from is "". An empty peer
-// means everybody in the room. It is kept for peers whose link is broken. Errors: ErrNoPeer, ErrMailboxFull.
+// means everybody in the room. It is kept for peers whose link is broken. Errors: [ErrNoPeer] and [ErrMailboxFull];
+// data that is no JSON, or over [Limits].Frame, has another.
 func (s *Server) Send(ctx context.Context, room, peer string, data json.RawMessage) error {
 	if !json.Valid(data) {
 		return fmt.Errorf("signaling: send to %q in %s: data is not valid JSON", peer, room)

@@ -17,7 +17,8 @@ import (
 )
 
 // Config configures a [Server]. The zero value works: rooms in memory, anybody
-// may join, and no ICE servers are handed out.
+// may join, and no ICE servers are handed out. The hooks, which are the fields of func types,
+// are called from many goroutines at once.
 type Config struct {
 	// Authenticate tells who makes a join request, from its Authorization header
 	// or whatever else it carries. An error refuses it as unauthorized, or as
@@ -35,8 +36,8 @@ type Config struct {
 	// join fail as unavailable. Nil hands out none.
 	ICEServers func(ctx context.Context, r ICERequest) (ICE, error)
 
-	// Observe is told what happens. It is called from many goroutines, must neither block nor
-	// panic, and must not call the server's Shutdown or Close.
+	// Observe is told what happens. It must neither block nor panic, and must not call the
+	// server's Shutdown or Close.
 	Observe func(Event)
 
 	// Origins are the web origins that may use the server, such as

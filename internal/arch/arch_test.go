@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -188,7 +189,10 @@ func TestPackagesSayWhatTheyAreFor(t *testing.T) {
 	}
 }
 
-func TestTheExampleOfTheREADMECompiles(t *testing.T) {
+// shown is code in a document, with the example that it is a part of.
+var shown = regexp.MustCompile("(?s)<!-- example: (\\S+), (\\w+) -->\n```go\n(.*?)\n```\n")
+
+func TestTheExamplesInTheDocsCompile(t *testing.T) {
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
@@ -196,15 +200,23 @@ func TestTheExampleOfTheREADMECompiles(t *testing.T) {
 		}
 		return string(text)
 	}
-	_, compiled, _ := strings.Cut(read("signaling/example_test.go"), "func Example_embed() {\n")
-	compiled, _, _ = strings.Cut(compiled, "\n}\n")
-	compiled = strings.TrimPrefix(strings.ReplaceAll(compiled, "\n\t", "\n"), "\t")
-	_, shown, found := strings.Cut(read("README.md"), "<!-- example: signaling/example_test.go, Example_embed -->\n```go\n")
-	shown, _, _ = strings.Cut(shown, "\n```")
-	if !found || shown != compiled {
-		t.Errorf("the README shows\n%s\nand the compiled example is\n%s", shown, compiled)
-	}
-	if lines := strings.Count(shown, "\n") + 1; lines > 15 {
-		t.Errorf("the example has %d lines, more than 15", lines)
+	for document, least := range map[string]int{"README.md": 1, "docs/embedding.md": 8} {
+		text := read(document)
+		found := shown.FindAllStringSubmatch(text, -1)
+		if marks := strings.Count(text, "<!-- example:"); marks != len(found) || marks < least {
+			t.Errorf("%s has %d marks of examples, %d of them before code; want at least %d", document, marks, len(found), least)
+		}
+		for _, match := range found {
+			file, name, code := match[1], match[2], match[3]
+			_, compiled, _ := strings.Cut(read(file), "func "+name+"() {\n")
+			compiled, _, _ = strings.Cut(compiled, "\n}\n")
+			compiled = "\n" + strings.TrimPrefix(strings.ReplaceAll(compiled, "\n\t", "\n"), "\t") + "\n"
+			if !strings.Contains(compiled, "\n"+code+"\n") {
+				t.Errorf("%s shows\n%s\nwhich is not in %s of %s:\n%s", document, code, name, file, compiled)
+			}
+			if lines := strings.Count(code, "\n") + 1; document == "README.md" && lines > 15 {
+				t.Errorf("the example of the README has %d lines, more than 15", lines)
+			}
+		}
 	}
 }
