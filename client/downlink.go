@@ -32,11 +32,7 @@ func (s *stay) frame(l *link, f wire.Downlink, size int) {
 	case wire.KindPong:
 		s.proved(l, now)
 	case wire.KindICE:
-		ice := iceOf(f.ICEServers, f.TTL)
-		s.mu.Lock()
-		s.ice = ice
-		s.mu.Unlock()
-		s.emit(ICEChanged{ice})
+		s.keepICE(f)
 	case wire.KindDrain:
 		l.drained = true
 		s.fail(l, now, refusal(wire.Drain, ""))

@@ -94,7 +94,7 @@ type Refused struct {
 // LinkChanged tells which kind of link is in use now; Auto: none, and one is being looked for.
 type LinkChanged struct{ Link Link }
 
-// ICEChanged brings fresh ICE servers.
+// ICEChanged brings fresh ICE servers, before the credentials of those before expire.
 type ICEChanged struct{ ICE ICE }
 
 // Rejoined tells that the session was lost at the server, for the reason Err, and that the client has

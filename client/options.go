@@ -67,6 +67,7 @@ type pace struct {
 	retryMax    time.Duration
 	ack         time.Duration // until a downlink frame is acknowledged
 	pong        time.Duration // for a ping of our own to be answered
+	renew       time.Duration // between two requests for fresh ICE servers, at least
 }
 
 func (p pace) resolved() pace {
@@ -81,6 +82,7 @@ func (p pace) resolved() pace {
 		retryMax:    cmp.Or(p.retryMax, 15*time.Second),
 		ack:         cmp.Or(p.ack, 5*time.Second),
 		pong:        cmp.Or(p.pong, 2*time.Second),
+		renew:       cmp.Or(p.renew, 5*time.Second),
 	}
 }
 

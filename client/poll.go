@@ -139,8 +139,13 @@ func (s *stay) polled(reply wire.PollReply, after int64, wait time.Duration) {
 	p.link.number = reply.Link
 	for _, raw := range reply.Frames {
 		var f wire.Downlink
-		if json.Unmarshal(raw, &f) != nil || !s.take(f, len(raw)) {
+		if json.Unmarshal(raw, &f) != nil {
 			break // the next poll asks for it again
+		}
+		if f.Kind == wire.KindICE {
+			s.keepICE(f)
+		} else if !s.take(f, len(raw)) {
+			break
 		}
 	}
 	switch {

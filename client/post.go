@@ -90,6 +90,12 @@ func (s *stay) posted(body postBody, using *link, pinged bool, reply wire.PostRe
 		p.failures = 0
 		s.up.ack(reply.Received)
 		s.told(body.Ack)
+		for _, raw := range reply.Frames { // what waits was not asked for
+			var f wire.Downlink
+			if json.Unmarshal(raw, &f) == nil && f.Kind == wire.KindICE {
+				s.keepICE(f)
+			}
+		}
 		if using != nil && !using.gone {
 			p.using = nil
 			s.enterUse(using, now)

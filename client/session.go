@@ -32,6 +32,7 @@ type Session struct {
 	mu     sync.Mutex
 	reply  wire.JoinReply  // guarded by mu; the last join's
 	ice    ICE             // guarded by mu
+	iceAt  time.Time       // guarded by mu; when they came
 	roster map[string]Peer // guarded by mu
 	link   Link            // guarded by mu
 	err    error           // guarded by mu; why it is over
@@ -58,7 +59,7 @@ func (s *Session) enter(reply wire.JoinReply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reply = reply
-	s.ice = iceOf(reply.ICEServers, reply.TTL)
+	s.ice, s.iceAt = iceOf(reply.ICEServers, reply.TTL), time.Now()
 	s.roster = make(map[string]Peer, len(reply.Peers))
 	for _, p := range reply.Peers {
 		s.roster[p.Peer] = peerOf(p)
@@ -85,13 +86,6 @@ func (s *Session) Resumed() bool { return s.joined().Resumed }
 
 // Secret returns what another join needs to take this session's peer id over; see [Options.Resume].
 func (s *Session) Secret() string { return s.joined().Secret }
-
-// ICE returns the servers for connections to the others, as they came last.
-func (s *Session) ICE() ICE {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ice
-}
 
 // Link returns the kind of link in use; Auto: none just now.
 func (s *Session) Link() Link {
@@ -122,20 +116,6 @@ func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
-}
-
-// FreshICE asks for ICE servers whose credentials are fresh, and keeps them for [Session.ICE].
-func (s *Session) FreshICE(ctx context.Context) (ICE, error) {
-	at := s.joined()
-	var reply wire.ICEReply
-	if err := s.api.call(ctx, requestTime, http.MethodGet, "/"+at.Session+"/ice", at.Secret, nil, &reply); err != nil {
-		return ICE{}, err
-	}
-	ice := iceOf(reply.ICEServers, reply.TTL)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ice = ice
-	return ice, nil
 }
 
 // Send sends data, as JSON, to a peer; with an epoch that is not 0, only to that session of the peer. It returns

@@ -39,6 +39,7 @@ type stay struct {
 	polls   polls           // the polling link, used while there is no better one
 	posts   posts           // the requests that carry frames up where the link does not
 	strays  time.Time       // until then, one that was given up may still arrive
+	renewal renewal         // of the ICE servers, where the server does not see to it
 }
 
 // ending is why a stay is over.
@@ -108,6 +109,7 @@ func (s *stay) step(now time.Time) time.Time {
 		s.watch(now, &due)
 		s.climb(now, &due)
 		s.poll(now, &due)
+		s.renewICE(now, &due)
 	}
 	s.write(now, &due)
 	return time.Time(due)

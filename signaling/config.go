@@ -31,9 +31,9 @@ type Config struct {
 	// it as forbidden, or as the [Error] that it wraps. Nil allows everything.
 	Authorize func(ctx context.Context, id Identity, action Action) error
 
-	// ICEServers returns the STUN and TURN servers for a peer. It is called at
-	// every join, and when a client asks for fresh ones. An error makes the
-	// join fail as unavailable. Nil hands out none.
+	// ICEServers returns the STUN and TURN servers for a peer. It is called at every join, when a client asks for
+	// fresh ones or refreshes its token, and, unasked, at half of their credentials' life. It may
+	// block, and must not panic. An error makes the join fail as unavailable. Nil hands out none.
 	ICEServers func(ctx context.Context, r ICERequest) (ICE, error)
 
 	// Observe is told what happens. It must neither block nor panic, and must not call the
@@ -111,7 +111,9 @@ type Action struct {
 // ICERequest tells for whom ICE servers are wanted.
 type ICERequest struct {
 	Room, Peer string
-	HTTP       *http.Request // valid during the call
+	Subject    string        // the identity's; "": unknown
+	Expires    time.Time     // the session ends then, unless refreshed: credentials need live no longer; zero: never
+	HTTP       *http.Request // valid during the call; nil when the servers are pushed over a link: nobody asked
 }
 
 // ICE is an answer to an [ICERequest].

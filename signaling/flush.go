@@ -90,6 +90,7 @@ func (l *link) exchange(b *buffers, ping, alive bool) {
 		l.sent.Store(result.Acked)
 		l.acked.Store(result.Acked)
 		l.confirm()
+		l.renewICE()
 		l.again()
 	}
 	if n := len(result.Frames); n > 0 {

@@ -49,7 +49,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	if joined.Session == ask.Session {
 		s.joined(r, res, joined)
 	}
-	ice, refusal := s.iceFor(r, res.room, joined.Peer)
+	ice, refusal := s.iceFor(r.Context(), r, res.room, store.Owner{Peer: joined.Peer, Subject: ask.Subject, Expires: ask.Expires})
 	if refusal != nil {
 		return refusal // the same attempt, made again, returns the same session
 	}
@@ -93,39 +93,6 @@ func (s *Server) joined(r *http.Request, res resource, joined store.Joined) {
 	s.log.Info("session joined", "room", res.room, "peer", joined.Peer, "session", joined.Session,
 		"resumed", joined.Resumed, "from", clientAddress(r))
 	s.observe(Event{Kind: SessionJoined, Room: res.room, Session: joined.Session, Peer: joined.Peer, Resumed: joined.Resumed})
-}
-
-// iceFor asks the hook for a peer's ICE servers.
-func (s *Server) iceFor(r *http.Request, room, peer string) (wire.ICEReply, *wire.Error) {
-	reply := wire.ICEReply{ICEServers: []wire.ICEServer{}}
-	if s.cfg.ICEServers == nil {
-		return reply, nil
-	}
-	ice, err := s.cfg.ICEServers(r.Context(), ICERequest{Room: room, Peer: peer, HTTP: r})
-	if err != nil {
-		s.log.Error("no ICE servers", "room", room, "peer", peer, "error", err)
-		return reply, wire.Refusef(wire.Unavailable, "there are no ICE servers just now").After(1)
-	}
-	for _, server := range ice.Servers {
-		reply.ICEServers = append(reply.ICEServers, wire.ICEServer(server))
-	}
-	reply.TTL = ice.TTL.Seconds()
-	return reply, nil
-}
-
-// serveICE hands out fresh ICE servers.
-func (s *Server) serveICE(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
-	// A probe changes nothing and tells whose session it is.
-	attached, err := s.store.Attach(r.Context(), res.ref(bearer(r)), store.Link{Probe: true, After: -1})
-	if err != nil {
-		return refusalOfStore(err, s.log)
-	}
-	reply, refusal := s.iceFor(r, res.room, attached.Peer)
-	if refusal != nil {
-		return refusal
-	}
-	replyJSON(w, http.StatusOK, reply)
-	return nil
 }
 
 // serveDelete ends a session at once.

@@ -190,7 +190,7 @@ func (d *duplex) poll(ctx context.Context, after int64, wait string, pause time.
 		d.frames <- wire.Downlink{Kind: wire.KindReceived, N: reply.Received}
 		for _, f := range reply.Frames {
 			d.frames <- f
-			after = f.N
+			after = max(after, f.N)
 		}
 		time.Sleep(pause)
 	}

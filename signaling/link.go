@@ -82,6 +82,8 @@ type link struct {
 	pinged time.Time // when the last ping was due; owned by heartbeat
 	rest   []byte    // what could not be written at once; owned by flush
 
+	renewal // of ICE servers
+
 	mu       sync.Mutex
 	open     bool     // hello is in the queue: guarded by mu, as is all below
 	flushing bool     // flush is running
@@ -121,6 +123,7 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 	}
 	l.due(attached.Due)
 	l.peer, l.fence = attached.Peer, attached.Fence
+	l.iceAt.Store(int64(s.firstRenewal(attached.Owner)))
 	l.received, l.told = attached.Received, attached.Received
 	l.sent.Store(attached.After)
 	l.acked.Store(attached.After)
@@ -147,6 +150,7 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 		l.open, l.dirty = true, true
 		l.queue = append(l.queue, hello) // the first: until it is open, nothing else is sent
 	})
+	l.renewICE() // behind hello
 	return l, nil
 }
 
@@ -304,6 +308,7 @@ func (l *link) heartbeat() {
 		return
 	}
 	l.beatAt(now.Add(l.beatTime()))
+	l.renewICE()
 	if now.Sub(l.pinged) < every-l.beatTime()/2 {
 		l.send(nil) // a sign of life only
 		return

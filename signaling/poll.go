@@ -53,6 +53,11 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, res resource)
 	}
 	s.due(p.ref.Room, attached.Due)
 	p.after, p.fence, p.turn = attached.After, attached.Fence, attached.Turn
+	if s.pollRenewal(attached, goes != 0) {
+		if p.ice = s.appendICE(nil, r, p.ref); p.ice != nil {
+			wait, p.until = 0, time.Now() // there is something to answer
+		}
+	}
 	if wait > 0 {
 		// Where the server's own time for a response cannot be set, it has to be long enough.
 		_ = http.NewResponseController(w).SetWriteDeadline(p.until.Add(replyTime))
@@ -91,9 +96,10 @@ type poll struct {
 	ref                store.Ref
 	after, fence, turn int64
 	until              time.Time
-	stop               func()         // stops watching
-	clock              *schedule.Item // nil: it does not wait
-	awake              chan struct{}  // capacity 1; while it is not parked
+	ice                []json.RawMessage // a frame with fresh servers; nil: none
+	stop               func()            // stops watching
+	clock              *schedule.Item    // nil: it does not wait
+	awake              chan struct{}     // capacity 1; while it is not parked
 
 	parked atomic.Pointer[parked] // nil: it is not
 }
@@ -140,7 +146,7 @@ func (p *poll) read(ctx context.Context) (wire.PollReply, *wire.Error, bool) {
 		return wire.PollReply{}, nil, false
 	}
 	reply := wire.PollReply{
-		Link: p.fence, Received: result.Received, Frames: s.encodeFrames(result.Frames), Next: idlePoll.Seconds(),
+		Link: p.fence, Received: result.Received, Frames: append(s.encodeFrames(result.Frames), p.ice...), Next: idlePoll.Seconds(),
 	}
 	if result.Idle < activeTime {
 		reply.Next = activePoll.Seconds()

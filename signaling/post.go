@@ -47,6 +47,10 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 		refusal.Received = &result.Received
 		return refusal
 	}
-	replyJSON(w, http.StatusOK, wire.PostReply{Received: result.Received, Frames: s.encodeFrames(result.Frames)})
+	frames := s.encodeFrames(result.Frames)
+	if refreshed(x.Frames, result) {
+		frames = s.appendICE(frames, r, ref)
+	}
+	replyJSON(w, http.StatusOK, wire.PostReply{Received: result.Received, Frames: frames})
 	return nil
 }

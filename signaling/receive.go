@@ -98,6 +98,9 @@ func (l *link) take(frames []store.Sent) {
 		return
 	}
 	l.due(result.Due)
+	if refreshed(frames, result) {
+		l.refreshICE()
+	}
 	if result.Received > l.received {
 		s.counts.up.Add(uint64(result.Received - l.received))
 		l.received = result.Received

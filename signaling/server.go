@@ -26,6 +26,7 @@ type Server struct {
 	log    *slog.Logger
 	clock  *schedule.Queue
 	counts counts
+	ice    iceLife
 
 	mu     sync.Mutex
 	state  state              // guarded by mu

@@ -11,8 +11,8 @@ import (
 	"github.com/parley-rtc/parley/signaling"
 )
 
-// credentialTTL is how long TURN credentials last. A page that stays open
-// longer asks for new ones in time.
+// credentialTTL is how long TURN credentials last, unless the session ends before. Clients that stay
+// longer get new ones in time.
 const credentialTTL = 12 * time.Hour
 
 // iceServers hands out the relay's URLs with credentials for one peer.
@@ -26,11 +26,7 @@ func (s iceServers) serve(_ context.Context, r signaling.ICERequest) (signaling.
 	if len(s.urls) == 0 {
 		return signaling.ICE{}, nil
 	}
-	credential, err := s.keyring.Mint(relayUser(r.Room, r.Peer), s.now(), credentialTTL)
-	if err != nil {
-		return signaling.ICE{}, fmt.Errorf("mint TURN credentials: %w", err)
-	}
-	ice := signaling.ICE{TTL: credentialTTL}
+	var ice signaling.ICE
 	var turn signaling.ICEServer
 	for _, u := range s.urls {
 		if strings.HasPrefix(u, "stun") {
@@ -39,11 +35,27 @@ func (s iceServers) serve(_ context.Context, r signaling.ICERequest) (signaling.
 			turn.URLs = append(turn.URLs, u)
 		}
 	}
-	if len(turn.URLs) > 0 {
+	now := s.now()
+	ttl := lifeUntil(r.Expires, now)
+	if len(turn.URLs) > 0 && ttl > 0 {
+		credential, err := s.keyring.Mint(relayUser(r.Room, r.Peer), now, ttl)
+		if err != nil {
+			return signaling.ICE{}, fmt.Errorf("mint TURN credentials: %w", err)
+		}
+		ice.TTL = ttl
 		turn.Username, turn.Credential = credential.Username, credential.Password
 		ice.Servers = append(ice.Servers, turn)
 	}
 	return ice, nil
+}
+
+// lifeUntil is how long credentials may last that are no longer good when their session expires; they count in
+// whole seconds. 0: not at all.
+func lifeUntil(expires, now time.Time) time.Duration {
+	if expires.IsZero() {
+		return credentialTTL
+	}
+	return min(credentialTTL, max(expires.Truncate(time.Second).Sub(now), 0))
 }
 
 // relayUser is what the relay's quotas count a peer by. TURN sends it in the clear, and who knows

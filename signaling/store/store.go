@@ -32,6 +32,9 @@ type Store interface {
 	// Errors: those of Ref, ErrHistoryLost, ErrSuperseded.
 	Attach(ctx context.Context, ref Ref, l Link) (Attached, error)
 
+	// Owner tells whose session it is, and changes nothing. Errors: those of Ref.
+	Owner(ctx context.Context, ref Ref) (Owner, error)
+
 	// Exchange takes frames from a session, and gives it those it has not had.
 	// Errors: those of Ref, ErrHistoryLost.
 	Exchange(ctx context.Context, ref Ref, x Exchange) (Result, error)
@@ -204,9 +207,17 @@ type Roster struct {
 	Due   Due
 }
 
+// Owner is whose a session is, and how long it lasts.
+type Owner struct {
+	Peer    string        // the session's peer id
+	Subject string        // the app's id for the user; "": unknown
+	Age     time.Duration // since the join
+	Expires time.Duration // the session ends as expired so long from now; 0: never
+}
+
 // Link is what a session's frames are to go over.
 type Link struct {
-	Kind  string // for the record: "websocket", …
+	Kind  string // "websocket", …: told to the link that follows as Attached.Before
 	Polls bool   // it is a poll: renewed by the next one, not by heartbeats
 	Goes  int64  // a poll: goes on with the polling link of this number, in its next turn; 0: opens a link
 	Probe bool   // it is opened to be tried only
@@ -216,14 +227,17 @@ type Link struct {
 
 // Attached is a session as its new link finds it.
 type Attached struct {
-	Peer     string // the session's peer id
+	Owner
 	Fence    int64  // the number of the link
+	Before   string // the kind of the link that was in use until now; "": none was yet, or it goes on
 	Turn     int64  // of a polling link: the number of the poll
 	Received int64  // uplink frames received
 	After    int64  // read from here on
 	Tail     int64  // the newest frame in the mailbox
 	Peers    []Peer // the others, as of frame Tail
-	Due      Due
+
+	Quiet time.Duration // since the lease was renewed before this
+	Due   Due
 }
 
 // Exchange is what a session sends and asks for in one step.

@@ -80,6 +80,60 @@ var linkCases = []Case{
 		time.Sleep(2 * moment)
 		f.equal("roster", f.peers(), []string{})
 	})},
+	{"a link learns what was in use before it", with(func(f *fixture) {
+		alice := f.join("alice")
+		attach := func(l store.Link) store.Attached {
+			a, err := f.Attach(context.Background(), alice.ref, l)
+			f.is(err, nil)
+			return a
+		}
+		poll := attach(store.Link{Kind: "poll", Polls: true, After: -1})
+		f.equal("before the first", poll.Before, "")
+		time.Sleep(moment)
+		again := attach(store.Link{Kind: "poll", Polls: true, Goes: poll.Fence, After: -1})
+		f.equal("before the next turn", again.Before, "")
+		if again.Quiet < moment || again.Quiet > 10*moment {
+			f.Errorf("quiet for %v, want %v since the poll before", again.Quiet, moment)
+		}
+		probe := attach(store.Link{Kind: "websocket", Probe: true, After: -1})
+		f.equal("before a probe", probe.Before, "")
+		f.equal("before it is used", attach(store.Link{Kind: "websocket", Use: probe.Fence, After: -1}).Before, "poll")
+		f.equal("used again", attach(store.Link{Kind: "websocket", Use: probe.Fence, After: -1}).Before, "")
+		f.equal("before another", attach(store.Link{Kind: "events", After: -1}).Before, "websocket")
+	})},
+	{"a session has an owner, an age and an end", with(func(f *fixture) {
+		ctx := context.Background()
+		req := f.request("attempt", "alice")
+		req.Subject, req.Expires = "u1", Rules.Lease/2
+		alice, err := f.try(req)
+		f.is(err, nil)
+		alice.fence = f.attach(alice, -1).Fence
+		time.Sleep(Rules.Lease / 4)
+		owner, err := f.Owner(ctx, alice.ref)
+		f.is(err, nil)
+		near := func(what string, got, want time.Duration) {
+			f.Helper()
+			if got < want-moment || got > want+moment {
+				f.Errorf("%s is %v, want %v", what, got, want)
+			}
+		}
+		f.equal("owner", []string{owner.Peer, owner.Subject}, []string{"alice", "u1"})
+		near("age", owner.Age, Rules.Lease/4)
+		near("end", owner.Expires, Rules.Lease/4)
+		f.send(alice, store.Sent{N: 1, Kind: store.Refresh, Subject: "u1", Expires: time.Hour})
+		a := f.attach(alice, -1)
+		f.equal("owner, as a link finds it", []string{a.Peer, a.Subject}, []string{"alice", "u1"})
+		near("age", a.Age, Rules.Lease/4)
+		near("end after a refresh", a.Expires, time.Hour)
+		f.send(alice, store.Sent{N: 2, Kind: store.Refresh, Subject: "u1"})
+		owner, err = f.Owner(ctx, alice.ref)
+		f.is(err, nil)
+		f.equal("end after a refresh for ever", owner.Expires, time.Duration(0))
+		stranger := alice.ref
+		stranger.SecretHash = hash("another")
+		_, err = f.Owner(ctx, stranger)
+		f.is(err, store.ErrWrongSecret)
+	})},
 	{"polls take turns on one link", with(func(f *fixture) {
 		ctx := context.Background()
 		alice := f.join("alice")

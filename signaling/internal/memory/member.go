@@ -29,6 +29,7 @@ type member struct {
 	fence    int64 // the number of the link in use
 	links    int64 // the last number given to a link
 	linked   bool
+	kind     string    // of the link in use, or the last one that was
 	polls    bool      // the link in use polls
 	turn     int64     // the last poll's
 	renewed  time.Time // the lease, last

@@ -174,10 +174,14 @@ func (r *room) attach(m *member, l store.Link) (store.Attached, error) {
 		number = m.links
 	}
 	a := store.Attached{
-		Peer: m.peer.ID, Fence: number, Received: m.received, After: after, Tail: m.mail.tail, Peers: r.roster(m),
+		Owner: r.owner(m), Fence: number, Received: m.received, After: after, Tail: m.mail.tail, Peers: r.roster(m),
+		Quiet: r.now.Sub(m.renewed),
 	}
 	if l.Probe || again {
 		return a, nil
+	}
+	if l.Goes == 0 {
+		a.Before, m.kind = m.kind, l.Kind
 	}
 	m.mail.ack(after)
 	m.fence, m.polls, m.linked = number, l.Polls, true
@@ -188,6 +192,18 @@ func (r *room) attach(m *member, l store.Link) (store.Attached, error) {
 	r.renew(m)
 	r.wake(m) // the link or the poll before it, and the one that was a probe
 	return a, nil
+}
+
+// owner tells whose session it is.
+func (r *room) owner(m *member) store.Owner {
+	o := store.Owner{
+		Peer: m.peer.ID, Subject: m.subject,
+		Age: max(r.now.Sub(time.UnixMilli(m.peer.Epoch)), 0), // the epoch is when it joined, if not a little later
+	}
+	if !m.expires.IsZero() {
+		o.Expires = max(m.expires.Sub(r.now), 1)
+	}
+	return o
 }
 
 func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {

@@ -137,6 +137,15 @@ func (s *Store) Attach(_ context.Context, ref store.Ref, l store.Link) (attached
 	return attached, err
 }
 
+// Owner implements store.Store.
+func (s *Store) Owner(_ context.Context, ref store.Ref) (owner store.Owner, err error) {
+	_, err = s.on(ref, func(r *room, m *member) error {
+		owner = r.owner(m)
+		return nil
+	})
+	return owner, err
+}
+
 // Exchange implements store.Store.
 func (s *Store) Exchange(_ context.Context, ref store.Ref, x store.Exchange) (result store.Result, err error) {
 	due, err := s.on(ref, func(r *room, m *member) (err error) {
