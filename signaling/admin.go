@@ -84,6 +84,10 @@ func (s *Server) Disconnect(ctx context.Context, room, peer string) error {
 		if errors.Is(err, store.ErrNoSession) {
 			return ErrNoPeer
 		}
+		if err == nil {
+			s.log.Info("session kicked", "room", room, "peer", peer, "session", p.Session)
+			s.observe(Event{Kind: SessionKicked, Room: room, Session: p.Session, Peer: peer, Code: store.CodeKicked})
+		}
 		return err
 	}
 	return ErrNoPeer

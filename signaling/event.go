@@ -11,6 +11,7 @@ const (
 	JoinRefused   EventKind = "join_refused"   // Code says why
 	LinkOpened    EventKind = "link_opened"    // a WebSocket or a stream of events is in use; polls make no such events
 	LinkClosed    EventKind = "link_closed"    // Code says why; "": the client closed it, or it broke
+	SessionKicked EventKind = "session_kicked" // [Server.Disconnect] ended it: what it was given, such as relay credentials, can be revoked
 	SessionLeft   EventKind = "session_left"   // the client left at once; a soft leave, which it can take back, makes none
 )
 

@@ -58,6 +58,7 @@ func (l *link) flush(wait bool) {
 			l.goodbye(*end)
 			return
 		}
+		l.delivery.wrote(l.server.counts.delivery)
 	}
 }
 
@@ -96,7 +97,7 @@ func (l *link) exchange(b *buffers, ping, alive bool) {
 	if n := len(result.Frames); n > 0 {
 		// Before they are written, for the acknowledgement may come before that returns.
 		l.sent.Store(result.Frames[n-1].N)
-		s.counts.down.Add(uint64(n))
+		s.counts.sent(result.Frames)
 	}
 	for _, f := range result.Frames {
 		b.frame = appendFrame(b.frame[:0], f)
@@ -105,7 +106,9 @@ func (l *link) exchange(b *buffers, ping, alive bool) {
 	if len(result.Frames) > 0 && l.sent.Load() < result.Tail {
 		l.again()
 	}
+	l.delivery.read(len(result.Frames))
 	if ping {
+		s.counts.mailbox.Observe(float64(result.Tail - result.Acked))
 		b.frame = wire.AppendReceived(b.frame[:0], result.Received)
 		b.out = l.conn.Append(b.out, 0, b.frame)
 		b.frame = wire.AppendPing(b.frame[:0])

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/store"
@@ -14,6 +15,7 @@ import (
 
 // serveJoin makes a session.
 func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
+	began := time.Now()
 	if refusal := s.refusing(); refusal != nil {
 		return refusal
 	}
@@ -48,6 +50,8 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	s.due(res.room, joined.Due)
 	if joined.Session == ask.Session {
 		s.joined(r, res, joined)
+	} else {
+		s.counts.repeats.Add(1)
 	}
 	ice, refusal := s.iceFor(r.Context(), r, res.room, store.Owner{Peer: joined.Peer, Subject: ask.Subject, Expires: ask.Expires})
 	if refusal != nil {
@@ -68,6 +72,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 		Limits:     s.limits,
 		Node:       s.cfg.Node,
 	})
+	s.counts.join.Observe(time.Since(began).Seconds())
 	return nil
 }
 

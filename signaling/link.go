@@ -82,7 +82,8 @@ type link struct {
 	pinged time.Time // when the last ping was due; owned by heartbeat
 	rest   []byte    // what could not be written at once; owned by flush
 
-	renewal // of ICE servers
+	renewal            // of ICE servers
+	delivery stopwatch // of some frames
 
 	mu       sync.Mutex
 	open     bool     // hello is in the queue: guarded by mu, as is all below
@@ -122,6 +123,7 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 		return nil, refusalOfStore(err, s.log)
 	}
 	l.due(attached.Due)
+	s.counts.linked(attached, t.kind)
 	l.peer, l.fence = attached.Peer, attached.Fence
 	l.iceAt.Store(int64(s.firstRenewal(attached.Owner)))
 	l.received, l.told = attached.Received, attached.Received
@@ -162,6 +164,7 @@ func (l *link) attributes(more ...any) []any {
 // confirm notes that the link is in use.
 func (l *link) confirm() {
 	l.confirmed.Store(true)
+	l.server.counts.sessions.Add(l.kind, 1)
 	l.server.log.Info("link opened", l.attributes()...)
 	l.observe(LinkOpened, "")
 }
@@ -201,6 +204,7 @@ func (l *link) close() {
 	s.mu.Unlock()
 	close(l.gone)
 	if l.confirmed.Load() {
+		s.counts.sessions.Add(l.kind, -1)
 		l.server.log.Info("link closed", l.attributes("code", string(code))...)
 		l.observe(LinkClosed, code)
 	}
@@ -229,7 +233,12 @@ func (l *link) handOver() {
 }
 
 // wake says that the mailbox may hold something.
-func (l *link) wake() { l.tell(func() { l.dirty = true }) }
+func (l *link) wake() {
+	l.tell(func() {
+		l.dirty = true
+		l.delivery.woken()
+	})
+}
 
 // send has a frame of the link's own written.
 func (l *link) send(frame []byte) { l.carry(l.conn.Append(nil, 0, frame)) }
@@ -263,7 +272,7 @@ func (l *link) end(code wire.Code, in time.Duration) {
 
 // turnAway tells the client of a link that could not be opened why, and closes it.
 func (s *Server) turnAway(conn carrier, refusal *wire.Error) {
-	s.counts.refused.Add(1)
+	s.counts.refuse(refusal.Code)
 	// If the client cannot be told, it finds out by itself.
 	_ = conn.Write(conn.Append(nil, 0, wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message})))
 	conn.Close(refusal.Code.Row().Close, string(refusal.Code))

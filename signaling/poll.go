@@ -52,6 +52,8 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, res resource)
 		return refusalOfStore(err, s.log)
 	}
 	s.due(p.ref.Room, attached.Due)
+	s.counts.linked(attached, kindPoll)
+	s.counts.sessions.Add(kindPoll, 1)
 	p.after, p.fence, p.turn = attached.After, attached.Fence, attached.Turn
 	if s.pollRenewal(attached, goes != 0) {
 		if p.ice = s.appendICE(nil, r, p.ref); p.ice != nil {
@@ -124,6 +126,7 @@ func (p *poll) wake() {
 
 // release frees what a poll holds.
 func (p *poll) release() {
+	p.server.counts.sessions.Add(kindPoll, -1)
 	p.stop()
 	if p.clock != nil {
 		p.clock.Stop()
@@ -145,6 +148,7 @@ func (p *poll) read(ctx context.Context) (wire.PollReply, *wire.Error, bool) {
 	case len(result.Frames) == 0 && !draining && time.Now().Before(p.until):
 		return wire.PollReply{}, nil, false
 	}
+	s.counts.mailbox.Observe(float64(result.Tail - result.Acked))
 	reply := wire.PollReply{
 		Link: p.fence, Received: result.Received, Frames: append(s.encodeFrames(result.Frames), p.ice...), Next: idlePoll.Seconds(),
 	}
@@ -160,6 +164,6 @@ func (s *Server) encodeFrames(frames []store.Frame) []json.RawMessage {
 	for i, f := range frames {
 		encoded[i] = appendFrame(nil, f)
 	}
-	s.counts.down.Add(uint64(len(frames)))
+	s.counts.sent(frames)
 	return encoded
 }

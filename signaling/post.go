@@ -27,7 +27,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 		x.Ack = max(x.Ack, x.After)
 	}
 	if post.Use != 0 {
-		if refusal := s.use(ref, post.Use, x.Ack); refusal != nil {
+		if refusal := s.use(ref, kindEvents, post.Use, x.Ack); refusal != nil {
 			return refusal
 		}
 	}
@@ -40,8 +40,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 		return refusalOfStore(err, s.log)
 	}
 	s.due(res.room, result.Due)
-	s.counts.refused.Add(uint64(len(result.Refused)))
-	s.counts.up.Add(uint64(len(x.Frames)))
+	s.counts.exchanged(x.Frames, 0, result)
 	if result.Gap {
 		refusal := wire.Refuse(wire.Gap)
 		refusal.Received = &result.Received

@@ -56,7 +56,7 @@ func (l reader) Message(message []byte) {
 		l.send(wire.AppendPong(nil))
 	case u.Kind == wire.KindUse:
 		l.Settle()
-		if refusal := l.server.use(l.ref, u.Link, u.After); refusal != nil {
+		if refusal := l.server.use(l.ref, l.kind, u.Link, u.After); refusal != nil {
 			l.refuse(refusal)
 		}
 	}
@@ -76,13 +76,14 @@ func (l reader) Settle() {
 // Answer has what answers a control frame written.
 func (l reader) Answer(b []byte) { l.carry(b) }
 
-// use confirms the probe of that number; its link is woken by the store.
-func (s *Server) use(ref store.Ref, number, after int64) *wire.Error {
-	attached, err := s.store.Attach(s.ctx, ref, store.Link{Use: number, After: after})
+// use confirms the probe of that number and kind; its link is woken by the store.
+func (s *Server) use(ref store.Ref, kind string, number, after int64) *wire.Error {
+	attached, err := s.store.Attach(s.ctx, ref, store.Link{Kind: kind, Use: number, After: after})
 	if err != nil {
 		return refusalOfStore(err, s.log)
 	}
 	s.due(ref.Room, attached.Due)
+	s.counts.linked(attached, kind)
 	return nil
 }
 
@@ -98,14 +99,13 @@ func (l *link) take(frames []store.Sent) {
 		return
 	}
 	l.due(result.Due)
+	s.counts.exchanged(frames, l.received, result)
 	if refreshed(frames, result) {
 		l.refreshICE()
 	}
 	if result.Received > l.received {
-		s.counts.up.Add(uint64(result.Received - l.received))
 		l.received = result.Received
 	}
-	s.counts.refused.Add(uint64(len(result.Refused)))
 	if result.Gap {
 		if l.gap == result.Received+1 {
 			return // said once already: what was behind the gap is still coming in
@@ -125,7 +125,7 @@ func (l *link) take(frames []store.Sent) {
 // refuse tells the client that a message was no numbered frame. A numbered one is
 // refused by the store, so that this cannot get lost.
 func (l *link) refuse(refusal *wire.Error) {
-	l.server.counts.refused.Add(1)
+	l.server.counts.refuse(refusal.Code)
 	l.send(wire.Append(nil, wire.RefusedFrame{Kind: wire.KindRefused, Error: refusal}))
 }
 

@@ -108,7 +108,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // reply answers with a refusal.
 func (s *Server) reply(w http.ResponseWriter, refusal *wire.Error) {
-	s.counts.refused.Add(1)
+	s.counts.refuse(refusal.Code)
 	if refusal.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(refusal.RetryAfter))))
 	}

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
@@ -54,18 +53,6 @@ const (
 	closed
 )
 
-// Stats counts what a server has done since it was made.
-type Stats struct {
-	Links   int    // WebSockets and streams of events open now
-	Joins   uint64 // sessions made, resumed ones included
-	Resumes uint64 // joins that took an earlier session's peer id over
-	Refused uint64 // requests and frames refused
-	Up      uint64 // numbered frames received
-	Down    uint64 // numbered frames sent, repetitions included
-}
-
-type counts struct{ joins, resumes, refused, up, down atomic.Uint64 }
-
 // New returns a server. Its error names every fault of the configuration.
 func New(cfg Config) (*Server, error) {
 	own := cfg.Store == nil
@@ -88,23 +75,9 @@ func New(cfg Config) (*Server, error) {
 		parked:    make(map[*parked]struct{}),
 		drained:   make(chan struct{}),
 	}
+	s.counts.init()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
-}
-
-// Stats returns the counts as they are now.
-func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	links := len(s.links)
-	s.mu.Unlock()
-	return Stats{
-		Links:   links,
-		Joins:   s.counts.joins.Load(),
-		Resumes: s.counts.resumes.Load(),
-		Refused: s.counts.refused.Load(),
-		Up:      s.counts.up.Load(),
-		Down:    s.counts.down.Load(),
-	}
 }
 
 // Shutdown tells every client to go elsewhere, refuses new joins and links, and

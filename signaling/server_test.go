@@ -178,10 +178,14 @@ func TestObserveAndStatsTellOfLinks(t *testing.T) {
 	alice.signal(bob.peer, "1")
 	bob.expect(wire.KindSignal)
 	// A frame is counted when it has been written.
-	want := signaling.Stats{Links: 2, Joins: 2, Up: 1, Down: 2}
-	for deadline := time.Now().Add(patience); s.Stats() != want; time.Sleep(time.Millisecond) {
+	want := [4]int{2, 2, 1, 2}
+	counted := func() [4]int {
+		stats := s.Stats()
+		return [4]int{stats.Links, int(stats.Joins), int(stats.Up), int(stats.Down)}
+	}
+	for deadline := time.Now().Add(patience); counted() != want; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("stats are %+v, want %+v", s.Stats(), want)
+			t.Fatalf("links, joins, frames up and down are %v, want %v", counted(), want)
 		}
 	}
 	s.call("DELETE", alice.path, nil, "Authorization", "Bearer "+alice.Secret)

@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"cmd/signal": {"internal/daemon", "relay", "relay/credentials", "signaling", "signaling/tokens", "web"},
 	"cmd/turn":   {"internal/daemon", "relay", "relay/credentials"},
 
-	"signaling":           {"internal/wire", "signaling/internal/eventstream", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/socket", "signaling/internal/websocket", "signaling/store"},
+	"signaling":           {"internal/wire", "signaling/internal/eventstream", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/socket", "signaling/internal/tally", "signaling/internal/websocket", "signaling/store"},
 	"signaling/store":     {},
 	"signaling/storetest": {"signaling/store"},
 	"signaling/tokens":    {"signaling"},
@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"signaling/internal/memory":      {"signaling/store"},
 	"signaling/internal/schedule":    {},
 	"signaling/internal/socket":      {},
+	"signaling/internal/tally":       {},
 	"signaling/internal/websocket":   {"signaling/internal/socket"},
 
 	"relay":                   {"relay/credentials", "relay/internal/pionturn", "relay/internal/policy", "relay/internal/tally"},
@@ -58,7 +59,7 @@ var arrows = map[string][]string{
 
 // links are what must not be among the dependencies of a package, by prefix.
 var links = map[string][]string{
-	"signaling":         {"github.com/pion/", "github.com/golang-jwt/", "github.com/redis/", module + "/relay", module + "/web"},
+	"signaling":         {"github.com/prometheus/", "github.com/pion/", "github.com/golang-jwt/", "github.com/redis/", module + "/relay", module + "/web"},
 	"relay":             {"net/http", "github.com/gorilla/", module + "/signaling", module + "/web"},
 	"relay/credentials": {"net/http", "github.com/"},
 	"client":            {module + "/signaling", module + "/relay"},

@@ -217,7 +217,7 @@ type Owner struct {
 
 // Link is what a session's frames are to go over.
 type Link struct {
-	Kind  string // "websocket", …: told to the link that follows as Attached.Before
+	Kind  string // "websocket", …: of a probe, given again when it is confirmed; told to the link that follows as Attached.Before
 	Polls bool   // it is a poll: renewed by the next one, not by heartbeats
 	Goes  int64  // a poll: goes on with the polling link of this number, in its next turn; 0: opens a link
 	Probe bool   // it is opened to be tried only
@@ -229,7 +229,8 @@ type Link struct {
 type Attached struct {
 	Owner
 	Fence    int64  // the number of the link
-	Before   string // the kind of the link that was in use until now; "": none was yet, or it goes on
+	Took     bool   // it has come into use with this: it is no probe, and not a poll that goes on
+	Before   string // then, the kind of the link that was in use before; "": none was
 	Turn     int64  // of a polling link: the number of the poll
 	Received int64  // uplink frames received
 	After    int64  // read from here on

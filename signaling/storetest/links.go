@@ -88,17 +88,18 @@ var linkCases = []Case{
 			return a
 		}
 		poll := attach(store.Link{Kind: "poll", Polls: true, After: -1})
-		f.equal("before the first", poll.Before, "")
+		f.equal("before the first", []any{poll.Took, poll.Before}, []any{true, ""})
 		time.Sleep(moment)
 		again := attach(store.Link{Kind: "poll", Polls: true, Goes: poll.Fence, After: -1})
-		f.equal("before the next turn", again.Before, "")
+		f.equal("the next turn takes over", again.Took, false)
 		if again.Quiet < moment || again.Quiet > 10*moment {
 			f.Errorf("quiet for %v, want %v since the poll before", again.Quiet, moment)
 		}
 		probe := attach(store.Link{Kind: "websocket", Probe: true, After: -1})
-		f.equal("before a probe", probe.Before, "")
-		f.equal("before it is used", attach(store.Link{Kind: "websocket", Use: probe.Fence, After: -1}).Before, "poll")
-		f.equal("used again", attach(store.Link{Kind: "websocket", Use: probe.Fence, After: -1}).Before, "")
+		f.equal("a probe takes over", probe.Took, false)
+		used := attach(store.Link{Kind: "websocket", Use: probe.Fence, After: -1})
+		f.equal("before it is used", []any{used.Took, used.Before}, []any{true, "poll"})
+		f.equal("used again", attach(store.Link{Kind: "websocket", Use: probe.Fence, After: -1}).Took, false)
 		f.equal("before another", attach(store.Link{Kind: "events", After: -1}).Before, "websocket")
 	})},
 	{"a session has an owner, an age and an end", with(func(f *fixture) {

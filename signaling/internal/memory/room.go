@@ -181,7 +181,7 @@ func (r *room) attach(m *member, l store.Link) (store.Attached, error) {
 		return a, nil
 	}
 	if l.Goes == 0 {
-		a.Before, m.kind = m.kind, l.Kind
+		a.Took, a.Before, m.kind = true, m.kind, l.Kind
 	}
 	m.mail.ack(after)
 	m.fence, m.polls, m.linked = number, l.Polls, true
