@@ -91,9 +91,10 @@ func randomID(bytes int) string {
 }
 
 func (s *Server) joined(r *http.Request, res resource, joined store.Joined) {
-	s.counts.joins.Add(1)
 	if joined.Resumed {
 		s.counts.resumes.Add(1)
+	} else {
+		s.counts.fresh.Add(1)
 	}
 	s.log.Info("session joined", "room", res.room, "peer", joined.Peer, "session", joined.Session,
 		"resumed", joined.Resumed, "from", clientAddress(r))

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"unicode"
 
+	"github.com/parley-rtc/parley/internal/hostname"
 	"github.com/parley-rtc/parley/internal/wire"
 )
 
@@ -36,7 +36,7 @@ func (s *Server) originAllowed(origin, host string) bool {
 		})
 	}
 	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host) && ownName(u.Hostname())
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host) && hostname.Own(u.Hostname())
 }
 
 // normalOrigin writes a configured origin as browsers do.
@@ -76,18 +76,6 @@ func (s *Server) denied(origin string) *wire.Error {
 
 // maxStrangers is how many refused origins are remembered to have been logged.
 const maxStrangers = 64
-
-// ownName says whether a host name cannot be made to point here by a stranger's DNS.
-// With any other, a page of the stranger's could pass as the server's own
-// origin (DNS rebinding).
-func ownName(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if _, err := netip.ParseAddr(host); err == nil {
-		return true
-	}
-	return host != "" && !strings.Contains(host, ".") ||
-		strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".localhost")
-}
 
 // preflight answers what a browser asks before a request across sites (Fetch, section 3.2).
 func preflight(w http.ResponseWriter) {

@@ -49,7 +49,7 @@ type Histogram struct {
 
 // counts are what Stats is made of.
 type counts struct {
-	joins, resumes, repeats atomic.Uint64
+	fresh, resumes, repeats atomic.Uint64 // joins
 	up, down                framesByKind
 	refused                 *tally.Counts // by code
 	sessions                *tally.Counts // by kind of link
@@ -143,7 +143,7 @@ func (s *Server) Stats() Stats {
 	stats := Stats{
 		Links:         links,
 		Sessions:      make(map[string]int),
-		Joins:         c.joins.Load(),
+		Joins:         c.fresh.Load(),
 		Resumes:       c.resumes.Load(),
 		Repeats:       c.repeats.Load(),
 		RefusedByCode: make(map[string]uint64),
@@ -153,6 +153,7 @@ func (s *Server) Stats() Stats {
 		JoinTime:      snapshot(c.join),
 		Delivery:      snapshot(c.delivery),
 	}
+	stats.Joins += stats.Resumes
 	for kind, n := range c.sessions.Snapshot() {
 		stats.Sessions[kind] = int(n)
 	}

@@ -34,6 +34,7 @@ type flags struct {
 
 	WebDir string `help:"Serve the editor from this directory instead of the program itself, while developing it." env:"PARLEY_WEB_DIR" placeholder:"DIR" type:"existingdir"`
 
+	daemon.AdminFlags
 	daemon.LogFlags
 	CheckHealth bool               `help:"Ask the service that listens on --listen of this host for its health, and exit."`
 	Version     daemon.VersionFlag `help:"Print the version and exit."`
@@ -71,6 +72,9 @@ func (f *flags) check() error {
 	}
 	if f.PublicIP.IsValid() && (!f.PublicIP.Unmap().Is4() || f.PublicIP.IsUnspecified() || f.PublicIP.IsMulticast()) {
 		return daemon.Usagef("--public-ip: %v is not an IPv4 address that clients can reach", f.PublicIP)
+	}
+	if err := f.AdminFlags.Check(); err != nil {
+		return err
 	}
 	relayed := false
 	for _, text := range f.TurnURL {
@@ -112,7 +116,7 @@ func (f *flags) origins() []string {
 }
 
 // announce prints what to open.
-func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService) {
+func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService, admin net.Listener) {
 	address := func(host string) string {
 		return fmt.Sprintf("http://%s/", net.JoinHostPort(host, fmt.Sprint(listening.Port)))
 	}
@@ -139,6 +143,9 @@ func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService)
 		fmt.Fprintf(&b, "  Relay      %s\n", strings.Join(f.TurnURL, " "))
 	default:
 		b.WriteString("  Relay      none: peers behind symmetric NATs will not reach each other\n")
+	}
+	if admin != nil {
+		fmt.Fprintf(&b, "  Admin      http://%s/metrics\n", admin.Addr())
 	}
 	if f.tokens() {
 		b.WriteString("  Access     with an app token\n\n")

@@ -14,7 +14,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/parley-rtc/parley/internal/daemon"
+	"github.com/parley-rtc/parley/internal/metrics"
 	"github.com/parley-rtc/parley/relay"
 	"github.com/parley-rtc/parley/relay/credentials"
 	"github.com/parley-rtc/parley/signaling"
@@ -48,6 +51,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return err
 	}
 	defer func() { _ = listener.Close() }() // the HTTP server has closed it before
+	adminListener, err := flags.AdminFlags.Listen()
+	if err != nil {
+		return err
+	}
+	if adminListener != nil {
+		defer func() { _ = adminListener.Close() }() // as above
+	}
 	stun, err := startRelay(flags, keyring, log)
 	if err != nil {
 		return err
@@ -81,13 +91,22 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 
 	health := &daemon.Health{}
 	server := newHTTPServer(flags, signals, health, log)
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	go func() { failed <- server.Serve(listener) }()
+	if adminListener != nil {
+		admin := flags.AdminFlags.Server(daemon.Admin{
+			Health:  health,
+			Metrics: metrics.Handler(daemon.Version(), collectors(signals, stun)...),
+			API:     signals.AdminHandler(),
+		}, log)
+		defer func() { _ = admin.Close() }() // last, so that the drain can be watched
+		go func() { failed <- admin.Serve(adminListener) }()
+	}
 	if stun.server != nil {
 		go func() { failed <- stun.server.Serve(stun.conn) }()
 	}
 	health.SetReady(true)
-	flags.announce(stdout, listener.Addr().(*net.TCPAddr), stun)
+	flags.announce(stdout, listener.Addr().(*net.TCPAddr), stun, adminListener)
 
 	select {
 	case err := <-failed:
@@ -106,6 +125,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	)
 	log.Info("stopped")
 	return err
+}
+
+// collectors are those of what this process runs.
+func collectors(signals *signaling.Server, stun relayService) []prometheus.Collector {
+	all := []prometheus.Collector{metrics.Signaling(signals.Stats)}
+	if stun.server != nil {
+		all = append(all, metrics.Relay(stun.server.Stats))
+	}
+	return all
 }
 
 // oneLine joins the faults of a configuration into a line.

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// adminURL reads where the admin listener is.
+func (p *program) adminURL(t *testing.T) string {
+	t.Helper()
+	found := regexp.MustCompile(`Admin\s+(http://\S+)/metrics`).FindStringSubmatch(p.stdout.String())
+	if found == nil {
+		t.Fatalf("it prints no admin URL:\n%s", p.stdout)
+	}
+	return found[1]
+}
+
+func request(t *testing.T, method, url, token, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+func TestTheAdminListener(t *testing.T) {
+	const token = "0123456789abcdef"
+	p := start(t, map[string]string{"PARLEY_ADMIN_TOKEN": token}, "--admin-listen", ":0")
+	admin := p.adminURL(t)
+	if !strings.HasPrefix(admin, "http://127.0.0.1:") {
+		t.Errorf("without a host it listens on %s", admin)
+	}
+	reply := join(t, p.url, "lobby")
+	status, text := get(t, admin+"/metrics")
+	for _, want := range []string{
+		`parley_signaling_joins_total{how="new"} 1`, `parley_signaling_sessions{link="websocket"} 0`, `parley_signaling_join_seconds_count 1`,
+		`parley_signaling_refusals_total{code="room_full"} 0`, `parley_relay_allocations 0`, `parley_build_info{version="`, "go_goroutines", "process_",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("metrics (%d) do not have %s", status, want)
+		}
+	}
+	if strings.Contains(text, "lobby") || strings.Contains(text, reply.Peer) {
+		t.Error("metrics tell rooms or peers")
+	}
+	room := admin + "/v1/admin/rooms/lobby"
+	for _, c := range []struct {
+		method, url, token, body string
+		want                     int
+		text                     string
+	}{
+		{"GET", admin + "/v1/admin/rooms", "", "", 401, "unauthorized"},
+		{"GET", admin + "/v1/admin/rooms", token, "", 200, `{"rooms":["lobby"],"next":""}`},
+		{"GET", room + "/peers", token, "", 200, fmt.Sprintf(`"peer":%q`, reply.Peer)},
+		{"POST", room + "/signals", token, `{"data":{"hello":1}}`, 204, ""},
+		{"GET", admin + "/v1/admin/stats", token, "", 200, `"joins":1`},
+		{"DELETE", room + "/peers/" + reply.Peer, token, "", 204, ""},
+		{"DELETE", room + "/peers/" + reply.Peer, token, "", 404, "no_peer"},
+		{"GET", admin + "/debug/pprof/heap?debug=1", "", "", 401, ""},
+		{"GET", admin + "/debug/pprof/heap?debug=1", token, "", 200, "heap profile"},
+		{"GET", admin + "/readyz", "", "", 200, "ok"},
+	} {
+		if status, text := request(t, c.method, c.url, c.token, c.body); status != c.want || !strings.Contains(text, c.text) {
+			t.Errorf("%s %s: %d %.200s, want %d %s", c.method, c.url, status, text, c.want, c.text)
+		}
+	}
+	for _, path := range []string{"/metrics", "/debug/pprof/", "/v1/admin/rooms", "/v1/admin/stats"} {
+		status, text := request(t, "GET", p.url+path, token, "")
+		if status == http.StatusOK && (strings.Contains(text, "parley_") || strings.Contains(text, "goroutine") || strings.Contains(text, "lobby")) || strings.HasPrefix(path, "/v1") && status != 404 {
+			t.Errorf("the public listener serves %s: %d %.100s", path, status, text)
+		}
+	}
+}
+
+func TestWithoutItsFlagThereIsNoAdminListener(t *testing.T) {
+	p := start(t, nil)
+	if strings.Contains(p.stdout.String(), "Admin") {
+		t.Errorf("it prints\n%s", p.stdout)
+	}
+}

@@ -1,0 +1,84 @@
+package metrics
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/parley-rtc/parley/relay"
+	"github.com/parley-rtc/parley/signaling"
+)
+
+// scrape returns what a scrape of both services' metrics gets.
+func scrape(t *testing.T) string {
+	t.Helper()
+	server, err := signaling.New(signaling.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	relayed := func() relay.Stats {
+		return relay.Stats{
+			Allocations: 1, AllocationsTotal: 2, ToPeers: relay.Traffic{Packets: 3, Bytes: 4}, FromPeers: relay.Traffic{Packets: 5, Bytes: 6},
+			AuthFailures: 7, Refusals: map[string]uint64{"expired": 8}, Drops: map[string]uint64{"malformed": 9},
+		}
+	}
+	counted := func() signaling.Stats {
+		stats := server.Stats()
+		stats.Joins, stats.Resumes, stats.Repeats = 5, 2, 1
+		stats.Mailbox.Counts[0], stats.Mailbox.Counts[1], stats.Mailbox.Counts[len(stats.Mailbox.Bounds)] = 3, 2, 1
+		stats.Mailbox.Sum = 2002
+		return stats
+	}
+	w := httptest.NewRecorder()
+	Handler("v1", Signaling(counted), Relay(relayed)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("scrape: %d %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func TestMetricsTellTheCounts(t *testing.T) {
+	text := scrape(t)
+	for _, want := range []string{
+		`parley_build_info{version="v1"} 1`,
+		`parley_signaling_joins_total{how="new"} 3`, `parley_signaling_joins_total{how="resumed"} 2`, `parley_signaling_joins_total{how="repeated"} 1`,
+		`parley_signaling_sessions{link="poll"} 0`, `parley_signaling_link_changes_total{from="none",to="websocket"} 0`,
+		`parley_signaling_link_changes_total{from="poll",to="events"} 0`, `parley_signaling_frames_total{direction="up",kind="invalid"} 0`,
+		`parley_signaling_frames_total{direction="down",kind="joined"} 0`, `parley_signaling_refusals_total{code="busy"} 0`,
+		`parley_signaling_mailbox_frames_bucket{le="0"} 3`, `parley_signaling_mailbox_frames_bucket{le="1"} 5`,
+		`parley_signaling_mailbox_frames_bucket{le="1024"} 5`, `parley_signaling_mailbox_frames_bucket{le="+Inf"} 6`,
+		`parley_signaling_mailbox_frames_count 6`, `parley_signaling_mailbox_frames_sum 2002`,
+		`parley_relay_allocations 1`, `parley_relay_allocations_total 2`, `parley_relay_packets_total{direction="to_peers"} 3`,
+		`parley_relay_bytes_total{direction="from_peers"} 6`, `parley_relay_auth_failures_total 7`,
+		`parley_relay_refusals_total{reason="expired"} 8`, `parley_relay_drops_total{reason="malformed"} 9`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+func TestTheDocumentsListEveryMetric(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := regexp.MustCompile(`(?m)^# TYPE (parley_\S+) (\S+)$`).FindAllStringSubmatch(scrape(t), -1)
+	if len(types) < 15 {
+		t.Errorf("there are only %d metrics", len(types))
+	}
+	for _, found := range types {
+		if row := fmt.Sprintf("| `%s` | %s |", found[1], found[2]); !strings.Contains(string(text), row) {
+			t.Errorf("docs/operations.md has no row %s", row)
+		}
+	}
+	for _, name := range regexp.MustCompile("`(parley_[a-z_]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(scrape(t), "# TYPE "+name[1]+" ") {
+			t.Errorf("docs/operations.md has %s, which is no metric", name[1])
+		}
+	}
+}
