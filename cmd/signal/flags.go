@@ -73,7 +73,7 @@ func (f *flags) check() error {
 	if f.PublicIP.IsValid() && (!f.PublicIP.Unmap().Is4() || f.PublicIP.IsUnspecified() || f.PublicIP.IsMulticast()) {
 		return daemon.Usagef("--public-ip: %v is not an IPv4 address that clients can reach", f.PublicIP)
 	}
-	if err := f.AdminFlags.Check(); err != nil {
+	if err := f.CheckAdmin(); err != nil {
 		return err
 	}
 	relayed := false

@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return err
 	}
 	defer func() { _ = listener.Close() }() // the HTTP server has closed it before
-	adminListener, err := flags.AdminFlags.Listen()
+	adminListener, err := flags.ListenAdmin()
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	failed := make(chan error, 3)
 	go func() { failed <- server.Serve(listener) }()
 	if adminListener != nil {
-		admin := flags.AdminFlags.Server(daemon.Admin{
+		admin := flags.AdminServer(daemon.Admin{
 			Health:  health,
 			Metrics: metrics.Handler(daemon.Version(), collectors(signals, stun)...),
 			API:     signals.AdminHandler(),

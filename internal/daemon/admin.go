@@ -26,8 +26,8 @@ type AdminFlags struct {
 	AdminToken  string `help:"Token of at least 16 characters that the admin API and the profiles then want; needed unless --admin-listen is on loopback." env:"PARLEY_ADMIN_TOKEN" placeholder:"TOKEN"`
 }
 
-// Check refuses what cannot be, and what would let anybody on the network administer the service.
-func (f *AdminFlags) Check() error {
+// CheckAdmin refuses what cannot be, and what would let anybody on the network administer the service.
+func (f *AdminFlags) CheckAdmin() error {
 	if f.AdminListen == "" {
 		if f.AdminToken != "" {
 			return Usagef("--admin-token needs --admin-listen: nothing else asks for it")
@@ -56,8 +56,8 @@ func isLoopback(host string) bool {
 	return host == "" || host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
 
-// Listen listens on --admin-listen; nil: it was not given.
-func (f *AdminFlags) Listen() (net.Listener, error) {
+// ListenAdmin listens on --admin-listen; nil: it was not given.
+func (f *AdminFlags) ListenAdmin() (net.Listener, error) {
 	if f.AdminListen == "" {
 		return nil, nil
 	}
@@ -71,9 +71,9 @@ type Admin struct {
 	API     http.Handler // of /v1/admin/; nil: there is none
 }
 
-// Server returns the HTTP server for operators. Health and metrics are for whoever reaches it; the API and
+// AdminServer returns the HTTP server for operators. Health and metrics are for whoever reaches it; the API and
 // the profiles (/debug/pprof/) want the token, if there is one. Web pages are kept out.
-func (f *AdminFlags) Server(admin Admin, log *slog.Logger) *http.Server {
+func (f *AdminFlags) AdminServer(admin Admin, log *slog.Logger) *http.Server {
 	guard := &guard{mux: http.NewServeMux()}
 	if f.AdminToken != "" {
 		sum := sha256.Sum256([]byte(f.AdminToken))

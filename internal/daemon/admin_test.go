@@ -33,7 +33,7 @@ func TestAdminFlags(t *testing.T) {
 		"a token for a listener that is not one": {"", good, "--admin-listen"},
 	} {
 		f := AdminFlags{AdminListen: c.listen, AdminToken: c.token}
-		err := f.Check()
+		err := f.CheckAdmin()
 		_, usage := errors.AsType[*UsageError](err)
 		switch {
 		case err != nil && (!usage || !strings.Contains(err.Error(), c.want) || c.want == ""):
@@ -53,16 +53,16 @@ func operate(t *testing.T, token string) string {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 	}
 	f := AdminFlags{AdminListen: ":0", AdminToken: token}
-	if err := f.Check(); err != nil {
+	if err := f.CheckAdmin(); err != nil {
 		t.Fatal(err)
 	}
-	listener, err := f.Listen()
+	listener, err := f.ListenAdmin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	health := &Health{}
 	health.SetReady(true)
-	server := f.Server(Admin{Health: health, Metrics: named("metrics"), API: named("api")}, slog.New(slog.DiscardHandler))
+	server := f.AdminServer(Admin{Health: health, Metrics: named("metrics"), API: named("api")}, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	t.Cleanup(func() {
