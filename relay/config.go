@@ -49,6 +49,11 @@ type Config struct {
 	// that is the part after "expiry:". Default 64.
 	MaxAllocationsPerUser int
 
+	// BitsPerAddress is how many bits of payload in a second the clients of one address have relayed at most, in both
+	// directions and all allocations together; half a second's may go at once. An IPv6 address counts as its /64. What is over
+	// is dropped, and counted as "bandwidth". Default 0: no limit.
+	BitsPerAddress int64
+
 	// Logger gets a line per allocation made and ended, at level Info, but none per packet.
 	// Default slog.Default().
 	Logger *slog.Logger
@@ -101,6 +106,9 @@ func (c Config) resolved() (Config, error) {
 	}
 	if c.MaxAllocationsPerUser < 0 {
 		fault("MaxAllocationsPerUser is negative")
+	}
+	if c.BitsPerAddress < 0 {
+		fault("BitsPerAddress is negative")
 	}
 	c.MaxAllocations = cmp.Or(c.MaxAllocations, int(c.MaxPort)-int(c.MinPort)+1)
 	c.MaxAllocationsPerUser = cmp.Or(c.MaxAllocationsPerUser, 64)

@@ -24,13 +24,14 @@ func TestNewReportsEveryFaultAtOnce(t *testing.T) {
 		NAT64:                 []netip.Prefix{netip.MustParsePrefix("2001:db8::/33")},
 		MaxAllocations:        -1,
 		MaxAllocationsPerUser: -1,
+		BitsPerAddress:        -1,
 	})
 	if err == nil {
 		t.Fatal("got no error")
 	}
 	for _, want := range []string{
 		"Realm", "PublicIP 2001:db8::1", "RelayBind ::1", "MinPort 2000", "no anonymous mode",
-		"invalid prefix", "2001:db8::/33", "MaxAllocations is", "MaxAllocationsPerUser is",
+		"invalid prefix", "2001:db8::/33", "MaxAllocations is", "MaxAllocationsPerUser is", "BitsPerAddress is",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not mention %q", err, want)

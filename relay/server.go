@@ -52,6 +52,7 @@ func New(cfg Config) (*Server, error) {
 			Allocations: cfg.MaxAllocations,
 			Account:     cfg.account,
 			Policy:      rules,
+			Limit:       policy.NewBandwidth(cfg.BitsPerAddress),
 			Tally:       counters,
 			Logger:      cfg.Logger,
 		}),

@@ -14,7 +14,7 @@ type Stats struct {
 	// expired, user-quota, capacity, no-port, draining and so on.
 	Refusals map[string]uint64
 	// Drops counts packets that went nowhere, by a word for the reason: to-own-address,
-	// from-own-address, hairpin-full, first-byte, malformed and so on.
+	// from-own-address, hairpin-full, bandwidth, first-byte, malformed and so on.
 	Drops map[string]uint64
 }
 

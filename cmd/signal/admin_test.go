@@ -3,10 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/pion/turn/v4"
 )
 
 // adminURL reads where the admin listener is.
@@ -94,5 +99,85 @@ func TestWithoutItsFlagThereIsNoAdminListener(t *testing.T) {
 	p := start(t, nil)
 	if strings.Contains(p.stdout.String(), "Admin") {
 		t.Errorf("it prints\n%s", p.stdout)
+	}
+}
+
+func TestOpenModeSaysSoAndLimitsItsRelay(t *testing.T) {
+	secret := strings.Repeat("s", 32)
+	for name, c := range map[string]struct {
+		args []string
+		bits int64
+		want string // in the log; "": nothing is said
+	}{
+		"open":                     {nil, 8_000_000, "relay_bits_per_address=8000000"},
+		"open, with another limit": {[]string{"--relay-bits-per-address", "1000"}, 1000, "relay_bits_per_address=1000"},
+		"open, without a limit":    {[]string{"--relay-bits-per-address", "0"}, 0, "relay_bits_per_address=0"},
+		"open, without a relay":    {[]string{"--no-relay"}, 8_000_000, "open mode"},
+		"open, with another relay": {[]string{"--turn-url", "turn:relay.example", "--turn-secret", "s"}, 8_000_000, "turn:relay.example"},
+		"with tokens":              {[]string{"--jwt-secret", secret}, 0, ""},
+		"with tokens and a limit":  {[]string{"--jwt-secret", secret, "--relay-bits-per-address", "5000"}, 5000, ""},
+	} {
+		f, err := parseFlags(c.args, func(string) string { return "" }, io.Discard)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var log output
+		f.warnOpen(slog.New(slog.NewTextHandler(&log, nil)), !f.NoRelay && f.TurnURL == nil)
+		said := log.String()
+		if f.relayBits() != c.bits || !strings.Contains(said, c.want) || (said == "") != (c.want == "") || strings.Count(said, "\n") > 1 {
+			t.Errorf("%s: %d bits, want %d; it says %q", name, f.relayBits(), c.bits, said)
+		}
+		if strings.Contains(said, "level=WARN") != (c.want != "") {
+			t.Errorf("%s: it does not warn: %q", name, said)
+		}
+	}
+}
+
+func TestTheRelayHasTheLimit(t *testing.T) {
+	p := start(t, nil, "--relay-bits-per-address", "64000", "--admin-listen", ":0")
+	admin := p.adminURL(t)
+	allocate := func() net.PacketConn {
+		server := join(t, p.url, "room").ICEServers[1]
+		addr := strings.TrimSuffix(strings.TrimPrefix(server.URLs[0], "turn:"), "?transport=udp")
+		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := turn.NewClient(&turn.ClientConfig{
+			TURNServerAddr: addr, Conn: conn, Username: server.Username, Password: server.Credential, Realm: "parley",
+		})
+		if err == nil {
+			err = client.Listen()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.Close(); conn.Close() })
+		relayed, err := client.Allocate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { relayed.Close() })
+		return relayed
+	}
+	a, b := allocate(), allocate()
+	if _, err := b.WriteTo([]byte("let it in"), a.LocalAddr()); err != nil { // for the permission
+		t.Fatal(err)
+	}
+	for range 100 {
+		if _, err := a.WriteTo(make([]byte, 1000), b.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dropped := regexp.MustCompile(`parley_relay_drops_total\{reason="bandwidth"\} [1-9]`)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		_, text := get(t, admin+"/metrics")
+		if dropped.MatchString(text) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is dropped")
+		}
 	}
 }

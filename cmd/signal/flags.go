@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -20,12 +21,13 @@ type flags struct {
 	PublicURL   string   `help:"URL under which browsers reach this server; the only web origin allowed then, beside --allow-origin." env:"PARLEY_PUBLIC_URL" placeholder:"URL"`
 	AllowOrigin []string `help:"Another web origin that may use the server, such as https://app.example. Repeatable." env:"PARLEY_ALLOW_ORIGIN" placeholder:"ORIGIN"`
 
-	PublicIP    netip.Addr       `help:"IPv4 address under which clients reach the relay. Found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
-	RelayListen string           `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
-	RelayPorts  daemon.PortRange `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
-	TurnSecret  string           `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
-	TurnURL     []string         `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
-	NoRelay     bool             `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
+	PublicIP            netip.Addr       `help:"IPv4 address under which clients reach the relay. Found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
+	RelayListen         string           `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
+	RelayPorts          daemon.PortRange `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
+	RelayBitsPerAddress *int64           `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
+	TurnSecret          string           `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
+	TurnURL             []string         `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
+	NoRelay             bool             `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
 
 	JWTSecret   []string `name:"jwt-secret" help:"Secret of at least 32 bytes that app tokens (JWT, HS256) are signed with; joining needs a token then. Repeatable, to replace one." env:"PARLEY_JWT_SECRET" placeholder:"SECRET"`
 	JWKSURL     string   `name:"jwks-url" help:"URL of the keys that app tokens (JWT; RS256, ES256, EdDSA) are signed with; joining needs a token then." env:"PARLEY_JWKS_URL" placeholder:"URL"`
@@ -76,6 +78,9 @@ func (f *flags) check() error {
 	if err := f.CheckAdmin(); err != nil {
 		return err
 	}
+	if f.RelayBitsPerAddress != nil && *f.RelayBitsPerAddress < 0 {
+		return daemon.Usagef("--relay-bits-per-address: %d is negative; 0 is no limit", *f.RelayBitsPerAddress)
+	}
 	relayed := false
 	for _, text := range f.TurnURL {
 		uri, err := stun.ParseURI(text)
@@ -98,6 +103,36 @@ func (f *flags) check() error {
 
 // tokens says whether joining needs an app token.
 func (f *flags) tokens() bool { return len(f.JWTSecret) > 0 || f.JWKSURL != "" }
+
+// openBits is what the clients of one address have relayed in open mode, where anybody gets credentials: a video
+// call at 720p both ways (2.5 Mbit/s each) and files beside it, and too little to be worth stealing.
+const openBits = 8_000_000
+
+// relayBits is how many bits in a second the clients of one address have relayed; 0: no limit.
+func (f *flags) relayBits() int64 {
+	switch {
+	case f.RelayBitsPerAddress != nil:
+		return *f.RelayBitsPerAddress
+	case f.tokens():
+		return 0
+	}
+	return openBits
+}
+
+// warnOpen says in the log who may do what where no token is asked for.
+func (f *flags) warnOpen(log *slog.Logger, relays bool) {
+	switch {
+	case f.tokens():
+	case len(f.TurnURL) > 0:
+		log.Warn("open mode: anybody who reaches this server may join any room whose name they know, and gets credentials for the external relay, "+
+			"which has to limit their bandwidth itself; --jwt-secret or --jwks-url ask for tokens", "turn_urls", f.TurnURL)
+	case relays:
+		log.Warn("open mode: anybody who reaches this server may join any room whose name they know, and use its relay; "+
+			"--jwt-secret or --jwks-url ask for tokens", "relay_bits_per_address", f.relayBits())
+	default:
+		log.Warn("open mode: anybody who reaches this server may join any room whose name they know; --jwt-secret or --jwks-url ask for tokens")
+	}
+}
 
 func (f *flags) publicIP() netip.Addr {
 	if f.PublicIP.IsValid() {

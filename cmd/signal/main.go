@@ -105,6 +105,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if stun.server != nil {
 		go func() { failed <- stun.server.Serve(stun.conn) }()
 	}
+	flags.warnOpen(log, stun.server != nil)
 	health.SetReady(true)
 	flags.announce(stdout, listener.Addr().(*net.TCPAddr), stun, adminListener)
 
@@ -181,7 +182,10 @@ func startRelay(flags flags, keyring *credentials.Keyring, log *slog.Logger) (re
 		MinPort:  flags.RelayPorts.Min,
 		MaxPort:  flags.RelayPorts.Max,
 		Keyring:  keyring,
-		Logger:   log,
+
+		BitsPerAddress: flags.relayBits(),
+
+		Logger: log,
 	})
 	if err != nil {
 		return relayService{}, err

@@ -34,6 +34,7 @@ type Settings struct {
 
 	Account func(username string, now time.Time) Account
 	Policy  *policy.Policy
+	Limit   *policy.Bandwidth // nil: none
 	Tally   *tally.Tally
 	Logger  *slog.Logger
 }

@@ -24,6 +24,7 @@ type relayConn struct {
 	socket     *net.UDPConn
 	advertised netip.AddrPort
 	account    string
+	allowance  *policy.Bucket
 
 	queue  chan datagram // bounded; the socket's side waits, the inside drops
 	closed chan struct{}
@@ -64,6 +65,7 @@ func openRelay(l *listener, wanted uint16, account string) (*relayConn, error) {
 		socket:     socket,
 		advertised: netip.AddrPortFrom(b.PublicIP, port),
 		account:    account,
+		allowance:  b.Limit.Enter(l.request.client.Addr(), time.Now()),
 		queue:      make(chan datagram, queueLength),
 		closed:     make(chan struct{}),
 		pumped:     make(chan struct{}),
@@ -97,6 +99,8 @@ func (c *relayConn) pump() {
 			b.Tally.Drops.Add("too-long")
 		case b.Policy.Own(from.Addr()) && !b.allows(from.Addr()):
 			b.Tally.Drops.Add("from-own-address")
+		case !c.allowance.Take(n, time.Now()):
+			b.Tally.Drops.Add("bandwidth")
 		default:
 			select {
 			case c.queue <- datagram{from, buf, n}:
@@ -119,6 +123,9 @@ func (b *Backend) allows(addr netip.Addr) bool {
 func (c *relayConn) deliver(p []byte, from netip.AddrPort) (dropped string) {
 	if len(p) > maxRelayed {
 		return "too-long"
+	}
+	if !c.allowance.Take(len(p), time.Now()) {
+		return "bandwidth"
 	}
 	buf := payloads.Get().(*payload)
 	select {
@@ -155,6 +162,10 @@ func (c *relayConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	peer := udp.AddrPort()
 	peer = netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())
 	b := c.l.b
+	if !c.allowance.Take(len(p), time.Now()) {
+		b.Tally.Drops.Add("bandwidth")
+		return len(p), nil
+	}
 	if b.Policy.Own(peer.Addr()) {
 		if target := b.ports.at(peer); target != nil {
 			if dropped := target.deliver(p, c.advertised); dropped != "" {
@@ -187,6 +198,7 @@ func (c *relayConn) Close() error {
 		b := c.l.b
 		b.ports.release(c.advertised.Port())
 		b.ledger.leave(c.account)
+		c.allowance.Leave(time.Now())
 		c.l.forget(c)
 	})
 	return nil
