@@ -25,5 +25,6 @@
 // [Server.Shutdown] before the [http.Server]'s. The rest about embedding is in docs/embedding.md.
 //
 // The server's own view of its rooms is [Server.Peers], [Server.Rooms], [Server.Send]
-// and [Server.Disconnect].
+// and [Server.Disconnect], which [Server.AdminHandler] serves by HTTP; [Server.Stats]
+// counts what it does.
 package signaling

@@ -55,3 +55,33 @@ func Example_embed() {
 	http.Handle("/v1/", server)
 	log.Fatal(http.ListenAndServe(":8080", nil))
 }
+
+func ExampleServer_AdminHandler() {
+	server, err := signaling.New(signaling.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer server.Close()
+	operators := func(next http.Handler) http.Handler { // your own login
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if _, password, _ := r.BasicAuth(); password != "a secret" {
+				http.Error(w, "not for you", http.StatusUnauthorized)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", server)
+	mux.Handle("/ops/v1/admin/", operators(server.AdminHandler()))
+
+	app := httptest.NewServer(mux)
+	defer app.Close()
+	res, err := http.Get(app.URL + "/ops/v1/admin/rooms")
+	if err != nil {
+		panic(err)
+	}
+	defer res.Body.Close()
+	fmt.Println(res.Status)
+	// Output: 401 Unauthorized
+}

@@ -20,6 +20,8 @@ const (
 	retryPush  = 30 * time.Second // after the hook failed
 	maxPushes  = 64               // at a time; the others come with a later heartbeat
 	neverRenew = math.MaxInt64    // as renewal.iceAt
+
+	minPollRenewal = 100 * time.Millisecond // however short their life
 )
 
 // iceLife is what the server knows of how long ICE servers last.
@@ -162,6 +164,9 @@ func (l *link) pushICE() time.Duration {
 // is told by the session's age: it went past a multiple of half their life since the poll before.
 func (s *Server) pollRenewal(a store.Attached, goes bool) bool {
 	half := time.Duration(s.ice.ttl.Load()) / 2
+	if half > 0 {
+		half = max(half, minPollRenewal)
+	}
 	switch {
 	case s.cfg.ICEServers == nil:
 		return false

@@ -88,22 +88,23 @@ func TestFreshServersComeAtHalfOfTheirLife(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			hook := &relays{ttl: 1200 * time.Millisecond}
-			s := serve(t, signaling.Config{ICEServers: hook.serve, Timing: quick})
+			hook := &relays{ttl: 2 * time.Second}
+			timing := signaling.Timing{Heartbeat: 500 * time.Millisecond, Lease: 2 * time.Second}
+			s := serve(t, signaling.Config{ICEServers: hook.serve, Timing: timing})
 			began := time.Now()
 			alice := s.join("room", as("alice"))
-			if alice.TTL != 1.2 || alice.ICEServers[0].Username != "1" {
+			if alice.TTL != 2 || alice.ICEServers[0].Username != "1" {
 				t.Errorf("the join's are %+v for %v s", alice.ICEServers, alice.TTL)
 			}
 			link := alice.linked(kind, -1)
-			for i := 2; i <= 4; i++ {
+			for i := 2; i <= 3; i++ {
 				f := link.servers()
-				if f.TTL != 1.2 || f.ICEServers[0].Username != fmt.Sprint(i) {
+				if f.TTL != 2 || f.ICEServers[0].Username != fmt.Sprint(i) {
 					t.Errorf("came %+v for %v s, want number %d", f.ICEServers, f.TTL, i)
 				}
 			}
-			if took := time.Since(began); took < 1200*time.Millisecond {
-				t.Errorf("three times within %v", took)
+			if took := time.Since(began); took < 1500*time.Millisecond {
+				t.Errorf("twice within %v", took)
 			}
 			if ask := hook.last(); ask.Room != "room" || ask.Peer != "alice" || (ask.HTTP == nil) != (kind == "websocket" || kind == "events") {
 				t.Errorf("the hook was asked %+v", ask)
@@ -265,4 +266,16 @@ func TestAFailedHookIsNoReasonToEnd(t *testing.T) {
 	}
 	s.must(s.Send(t.Context(), "room", "alice", json.RawMessage("1")))
 	link.next()
+}
+
+func TestPollsWaitThoughTheHookFails(t *testing.T) {
+	hook := &relays{ttl: time.Hour}
+	s := serve(t, signaling.Config{ICEServers: hook.serve, Store: aged{memory.New(), time.Hour}})
+	alice := s.join("room", as("alice"))
+	hook.fail.Store(true)
+	began := time.Now()
+	r := s.call("GET", alice.path+"/frames?after=0&wait=0.3", nil, "Authorization", "Bearer "+alice.Secret)
+	if took := time.Since(began); r.status != http.StatusOK || took < 300*time.Millisecond || hook.calls() != 2 {
+		t.Errorf("%d %s after %v, %d calls of the hook", r.status, r.body, took, hook.calls())
+	}
 }
