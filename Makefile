@@ -3,6 +3,7 @@
 # make web      builds the pages into web/dist, which is committed
 # make lint     golangci-lint, as pinned here
 # make fmt      formats the Go code as the linter wants it
+# make bench-signaling   compares the signaling server with others; about ten minutes
 # make image    the container image, parley
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -10,7 +11,7 @@ SIGNAL   := bin/signal
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser run build web lint fmt image setup
+.PHONY: test test-go test-web test-browser run build web lint fmt image setup bench-signaling
 
 test: setup
 	$(MAKE) test-go
@@ -54,3 +55,13 @@ fmt:
 
 image:
 	docker build -t parley -f deploy/Dockerfile .
+
+RIVALS := bench/signaling/rivals
+
+bench-signaling: $(RIVALS)/node_modules
+	go build -o bin/bench-signaling ./bench/signaling
+	bin/bench-signaling $(ARGS)
+
+$(RIVALS)/node_modules: $(RIVALS)/package-lock.json
+	cd $(RIVALS) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@

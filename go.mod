@@ -43,4 +43,7 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-ignore ./web/node_modules
+ignore (
+	./bench/signaling/rivals/node_modules
+	./web/node_modules
+)

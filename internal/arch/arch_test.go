@@ -47,6 +47,14 @@ var arrows = map[string][]string{
 	"relay/internal/policy":   {},
 	"relay/internal/tally":    {},
 
+	"bench/signaling":                    {"bench/signaling/internal/contender", "bench/signaling/internal/dialect", "bench/signaling/internal/gauge", "bench/signaling/internal/sample", "bench/signaling/internal/serve"},
+	"bench/signaling/internal/contender": {"bench/signaling/internal/gauge", "bench/signaling/internal/serve"},
+	"bench/signaling/internal/dialect":   {"bench/signaling/internal/contender", "bench/signaling/internal/rawws", "internal/wire"},
+	"bench/signaling/internal/gauge":     {},
+	"bench/signaling/internal/rawws":     {},
+	"bench/signaling/internal/sample":    {},
+	"bench/signaling/internal/serve":     {"signaling"},
+
 	"client":            {"internal/wire"},
 	"web":               {},
 	"internal/arch":     {},

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
+	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
+	"github.com/parley-rtc/parley/bench/signaling/internal/serve"
+)
+
+const (
+	idleWarm = 200  // connections that come and go before: the server's code has been run and its pools filled
+	idlePace = 1500 // connections a second
+)
+
+// holder is a way to be idle on a server.
+type holder struct {
+	name string // as the results call it
+	kind contender.Kind
+	hold func(g *group, at dialect.Place) // joins, and stays until g is closed
+}
+
+func holders(servers []contender.Kind) []holder {
+	var all []holder
+	for _, kind := range servers {
+		all = append(all, holder{"WebSocket", kind, func(g *group, at dialect.Place) { g.enter(kind, at) }})
+	}
+	if slices.Contains(servers, contender.Parley) {
+		all = append(all,
+			holder{"events", contender.Parley, (*group).streamEvents},
+			holder{"parked poll", contender.Parley, (*group).parkPolls},
+			holder{"between polls", contender.Parley, (*group).pollOnce},
+		)
+	}
+	return all
+}
+
+func (b *bench) idleScenario(ctx context.Context) {
+	for _, h := range holders(b.servers) {
+		b.with(ctx, "idle, "+h.name+",", h.kind, 0, func(server *contender.Process) error { return b.idles(ctx, h, server) })
+	}
+	if b.profile != "" && slices.Contains(b.servers, contender.Parley) {
+		b.profileIdle(ctx)
+	}
+}
+
+// memory is what a server holds, in bytes.
+type memory struct {
+	settled   int64 // PSS some time after the last connect
+	collected int64 // PSS after a collection
+	live      serve.Live
+}
+
+func memoryOf(ctx context.Context, server *contender.Process) (m memory, err error) {
+	if err = server.Quiet(ctx); err != nil {
+		return m, err
+	}
+	if m.settled, err = server.PSS(); err != nil {
+		return m, err
+	}
+	if m.live, err = server.Collect(ctx); err != nil {
+		return m, err
+	}
+	m.collected, err = server.PSS()
+	return m, err
+}
+
+// idles measures the memory per connection, over what the server had before.
+func (b *bench) idles(ctx context.Context, h holder, server *contender.Process) error {
+	var warm group
+	err := warm.arrive(ctx, server, h.hold, 1<<20, idleWarm, idlePace)
+	warm.close()
+	if err != nil {
+		return err
+	}
+	base, err := memoryOf(ctx, server)
+	if err != nil {
+		return err
+	}
+	var g group
+	defer g.close()
+	have := 0
+	for _, n := range b.idle {
+		if err := g.arrive(ctx, server, h.hold, have, n-have, idlePace); err != nil {
+			return err
+		}
+		have = n
+		now, err := memoryOf(ctx, server)
+		if err != nil {
+			return err
+		}
+		add := func(what string, bytes int64) {
+			b.results.add(fmt.Sprintf("idle/%s, %d, %s, KB", h.name, n, what), h.kind, float64(bytes)/float64(n)/1024)
+		}
+		add("PSS", now.settled-base.settled)
+		add("PSS collected", now.collected-base.collected)
+		if h.kind.Go() {
+			heap, stacks := now.live.Heap-base.live.Heap, now.live.Stacks-base.live.Stacks
+			add("live", heap+stacks)
+			add("of it stacks", stacks)
+		}
+	}
+	return nil
+}
+
+// profileIdle saves what the heap of a server holds with all its idle WebSockets. Noting it takes memory itself, so this
+// server is another than the one that is measured.
+func (b *bench) profileIdle(ctx context.Context) {
+	field := b.field
+	field.Profiled = true
+	b.withIn(ctx, field, "profile of the idle", contender.Parley, 0, func(server *contender.Process) error {
+		var g group
+		defer g.close()
+		if err := g.connect(ctx, contender.Parley, server, 0, b.idle[len(b.idle)-1]); err != nil {
+			return err
+		}
+		return server.Profile(ctx, "heap?gc=1", filepath.Join(b.profile, "idle-heap.pprof"))
+	})
+}

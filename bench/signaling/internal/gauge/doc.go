@@ -1,0 +1,2 @@
+// Package gauge reads what a process uses, from outside it: CPU time and memory, as Linux counts them.
+package gauge

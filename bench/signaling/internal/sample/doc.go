@@ -1,0 +1,2 @@
+// Package sample turns what was measured into a few numbers: percentiles and medians.
+package sample
