@@ -8,11 +8,7 @@ import (
 	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
 )
 
-const (
-	connectWarm  = 500 // connects before those that are measured: node compiles what is used often
-	connectCount = 1500
-	connectPace  = 500 // connects a second
-)
+const connectPace = 500 // connects a second
 
 func (b *bench) connectScenario(ctx context.Context) {
 	for range b.rounds {
@@ -26,7 +22,7 @@ func (b *bench) connectScenario(ctx context.Context) {
 func (b *bench) connects(ctx context.Context, kind contender.Kind, server *contender.Process) error {
 	var g group
 	defer g.close()
-	if err := g.connect(ctx, kind, server, 0, connectWarm); err != nil {
+	if err := g.connect(ctx, kind, server, 0, b.sizes.connectWarm); err != nil {
 		return err
 	}
 	if err := server.Quiet(ctx); err != nil {
@@ -36,7 +32,7 @@ func (b *bench) connects(ctx context.Context, kind contender.Kind, server *conte
 	if err != nil {
 		return err
 	}
-	if err := g.connect(ctx, kind, server, connectWarm, connectCount); err != nil {
+	if err := g.connect(ctx, kind, server, b.sizes.connectWarm, b.sizes.connects); err != nil {
 		return err
 	}
 	time.Sleep(100 * time.Millisecond) // what the last ones leave to do
@@ -44,7 +40,7 @@ func (b *bench) connects(ctx context.Context, kind contender.Kind, server *conte
 	if err != nil {
 		return err
 	}
-	b.results.add("connect/CPU, µs", kind, float64((after-before).Microseconds())/connectCount)
+	b.results.add("connect/CPU, µs", kind, float64((after-before).Microseconds())/float64(b.sizes.connects))
 	return nil
 }
 

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	flowWarm = time.Second // before the window
-	lateness = 2 * time.Millisecond
+	lateness = 2 * time.Millisecond // of a message that still counts as sent in time
+	never    = time.Minute          // as long as what is refused counts as under way
 )
 
 // source sends messages of one client: to another, or to all.
@@ -39,6 +39,7 @@ type flow struct {
 
 	mu        sync.Mutex
 	latencies []int32 // microseconds; guarded by mu
+	refused   int     // among the latencies; guarded by mu
 	failed    error   // guarded by mu
 }
 
@@ -49,6 +50,7 @@ type flowed struct {
 	cores     float64 // that the server used
 	generator float64 // cores that the generator used
 	p50, p99  float64 // milliseconds from sending to receipt
+	refused   float64 // per cent of the messages
 }
 
 // send stamps and sends the next message of a source.
@@ -58,13 +60,20 @@ func (f *flow) send(source int, at time.Duration) error {
 	return s.send(s.data)
 }
 
-// run keeps messages flowing for a window of time: window of each source on their way in a closed loop, or, if
-// pace is not 0, so many a second, whatever comes of them.
-func (f *flow) run(ctx context.Context, server *contender.Process, inFlight int, pace float64, window time.Duration) (flowed, error) {
-	f.closed = pace == 0
+// load is how much flows: so many messages of each source on their way, or, if pace is not 0, so many
+// a second of all, whatever comes of them.
+type load struct {
+	inFlight     int
+	pace         float64
+	warm, window time.Duration // unmeasured and measured
+}
+
+// run keeps messages flowing for a window of time, and says what came of it.
+func (f *flow) run(ctx context.Context, server *contender.Process, l load) (flowed, error) {
+	f.closed = l.pace == 0
 	defer f.stop()
 	for n := range f.sources {
-		for range inFlight {
+		for range l.inFlight {
 			if err := f.send(n, clock()); err != nil {
 				return flowed{}, err
 			}
@@ -73,10 +82,10 @@ func (f *flow) run(ctx context.Context, server *contender.Process, inFlight int,
 	for n := range f.clients {
 		f.readers.Go(func() { f.read(n) })
 	}
-	if pace > 0 {
-		f.readers.Go(func() { f.pace(pace) })
+	if !f.closed {
+		f.readers.Go(func() { f.pace(l.pace) })
 	}
-	if err := sleep(ctx, flowWarm); err != nil {
+	if err := sleep(ctx, l.warm); err != nil {
 		return flowed{}, err
 	}
 	var used [2]time.Duration
@@ -92,7 +101,7 @@ func (f *flow) run(ctx context.Context, server *contender.Process, inFlight int,
 		}
 		if i == 0 {
 			f.recording.Store(true)
-			if err := sleep(ctx, window); err != nil {
+			if err := sleep(ctx, l.window); err != nil {
 				return flowed{}, err
 			}
 			f.recording.Store(false)
@@ -106,7 +115,7 @@ func (f *flow) run(ctx context.Context, server *contender.Process, inFlight int,
 		f.failed = errors.New("nothing came through")
 	}
 	slices.Sort(f.latencies)
-	n := float64(len(f.latencies))
+	n := float64(len(f.latencies) - f.refused)
 	return flowed{
 		rate:      n / took,
 		perCPU:    n / max((used[1]-used[0]).Seconds(), 1e-6),
@@ -114,16 +123,27 @@ func (f *flow) run(ctx context.Context, server *contender.Process, inFlight int,
 		generator: (self[1] - self[0]).Seconds() / took,
 		p50:       float64(sample.Percentile(f.latencies, 50)) / 1e3,
 		p99:       float64(sample.Percentile(f.latencies, 99)) / 1e3,
+		refused:   100 * float64(f.refused) / max(float64(len(f.latencies)), 1),
 	}, f.failed
 }
 
 // read takes what client n gets, until the flow is stopped.
 func (f *flow) read(n int) {
 	latencies := make([]int32, 0, 1<<14)
+	refused := 0
 	var err error
 	for err == nil {
 		var message []byte
-		if message, err = f.clients[n].Next(); err != nil {
+		message, err = f.clients[n].Next()
+		if errors.Is(err, dialect.ErrRefused) && !f.closed {
+			// The load goes on without it; in a closed loop there would be less and less.
+			if err = nil; f.recording.Load() {
+				latencies = append(latencies, int32(never.Microseconds()))
+				refused++
+			}
+			continue
+		}
+		if err != nil {
 			break
 		}
 		now := clock()
@@ -143,6 +163,7 @@ func (f *flow) read(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.latencies = append(f.latencies, latencies...)
+	f.refused += refused
 }
 
 // pace sends at a rate, the sources taking turns. A message that is sent in time is stamped with the time of sending;

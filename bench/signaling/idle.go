@@ -5,16 +5,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
 	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
 	"github.com/parley-rtc/parley/bench/signaling/internal/serve"
 )
 
-const (
-	idleWarm = 200  // connections that come and go before: the server's code has been run and its pools filled
-	idlePace = 1500 // connections a second
-)
+const idlePace = 1500 // connections a second
 
 // holder is a way to be idle on a server.
 type holder struct {
@@ -41,9 +39,9 @@ func holders(servers []contender.Kind) []holder {
 func (b *bench) idleScenario(ctx context.Context) {
 	for _, h := range holders(b.servers) {
 		b.with(ctx, "idle, "+h.name+",", h.kind, 0, func(server *contender.Process) error { return b.idles(ctx, h, server) })
-	}
-	if b.profile != "" && slices.Contains(b.servers, contender.Parley) {
-		b.profileIdle(ctx)
+		if b.profile != "" && h.kind == contender.Parley {
+			b.profileIdle(ctx, h)
+		}
 	}
 }
 
@@ -70,12 +68,6 @@ func memoryOf(ctx context.Context, server *contender.Process) (m memory, err err
 
 // idles measures the memory per connection, over what the server had before.
 func (b *bench) idles(ctx context.Context, h holder, server *contender.Process) error {
-	var warm group
-	err := warm.arrive(ctx, server, h.hold, 1<<20, idleWarm, idlePace)
-	warm.close()
-	if err != nil {
-		return err
-	}
 	base, err := memoryOf(ctx, server)
 	if err != nil {
 		return err
@@ -106,17 +98,17 @@ func (b *bench) idles(ctx context.Context, h holder, server *contender.Process) 
 	return nil
 }
 
-// profileIdle saves what the heap of a server holds with all its idle WebSockets. Noting it takes memory itself, so this
-// server is another than the one that is measured.
-func (b *bench) profileIdle(ctx context.Context) {
+// profileIdle saves what Parley's heap holds with all that idle. Noting it takes memory itself, so these
+// servers are others than those that are measured.
+func (b *bench) profileIdle(ctx context.Context, h holder) {
 	field := b.field
 	field.Profiled = true
-	b.withIn(ctx, field, "profile of the idle", contender.Parley, 0, func(server *contender.Process) error {
+	b.withIn(ctx, field, "profile of the idle", h.kind, 0, func(server *contender.Process) error {
 		var g group
 		defer g.close()
-		if err := g.connect(ctx, contender.Parley, server, 0, b.idle[len(b.idle)-1]); err != nil {
+		if err := g.arrive(ctx, server, h.hold, 0, b.idle[len(b.idle)-1], idlePace); err != nil {
 			return err
 		}
-		return server.Profile(ctx, "heap?gc=1", filepath.Join(b.profile, "idle-heap.pprof"))
+		return server.Profile(ctx, "heap?gc=1", filepath.Join(b.profile, "idle-"+strings.ReplaceAll(h.name, " ", "-")+".pprof"))
 	})
 }

@@ -43,10 +43,27 @@ type options struct {
 	json    string
 	profile string
 	field   contender.Field
+	sizes   sizes
+}
+
+// sizes are how much of everything there is.
+type sizes struct {
+	connectWarm  int // connects before those that are measured: node compiles what is used often
+	connects     int // that are measured
+	pingClients  int
+	pingWindow   time.Duration
+	flowWarm     time.Duration // before a window
+	pairs, peers int           // of the relay, and of its room
+}
+
+var fullSizes = sizes{
+	connectWarm: 500, connects: 1500,
+	pingClients: 500, pingWindow: 4 * time.Second,
+	flowWarm: time.Second, pairs: 16, peers: 30,
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
-	o := options{servers: contender.Kinds}
+	o := options{servers: contender.Kinds, sizes: fullSizes}
 	flags := flag.NewFlagSet("signaling", flag.ContinueOnError)
 	only := flags.String("only", strings.Join(scenarios, ","), "the `scenarios` to run")
 	servers := flags.String("servers", "", "the `servers` to compare; parley, bare, y-webrtc, peerjs and socket.io if empty")
@@ -55,7 +72,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.IntVar(&o.rounds, "rounds", 3, "how often to measure all but memory; the medians count")
 	flags.DurationVar(&o.window, "window", 2*time.Second, "how long to measure frames for, each time")
 	flags.StringVar(&o.json, "json", "bench/signaling/results.json", "the `file` for every single result; none if empty")
-	flags.StringVar(&o.profile, "profile", "", "a `folder` for Parley's profiles: its heap with the idle WebSockets, its CPU in the pair relay")
+	flags.StringVar(&o.profile, "profile", "", "a `folder` for Parley's profiles: its heap with all kinds of idle sessions, its CPU in the pair relay")
 	flags.StringVar(&o.field.GOGC, "gogc", "100", "`GOGC` of the servers written in Go")
 	flags.StringVar(&o.field.Rivals, "rivals", "bench/signaling/rivals", "the `folder` where the rivals are installed")
 	child := flags.String("serve", "", "be this `server`: what the bench starts itself with")

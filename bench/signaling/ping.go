@@ -9,11 +9,8 @@ import (
 	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
 )
 
-const (
-	pingClients = 500
-	pingEvery   = 500 * time.Millisecond // for each client: 1,000 exchanges a second
-	pingWindow  = 4 * time.Second
-)
+// pingEvery makes 1,000 exchanges a second with the full number of clients.
+const pingEvery = 500 * time.Millisecond
 
 func (b *bench) pingScenario(ctx context.Context) {
 	for _, kind := range b.servers {
@@ -60,7 +57,7 @@ func (b *bench) pings(ctx context.Context, server *contender.Process, what strin
 	}
 	var g group
 	defer g.close()
-	if err := g.arrive(ctx, server, hold, 0, pingClients, connectPace); err != nil {
+	if err := g.arrive(ctx, server, hold, 0, b.sizes.pingClients, connectPace); err != nil {
 		return err
 	}
 	if err := sleep(ctx, time.Second); err != nil {
@@ -71,7 +68,7 @@ func (b *bench) pings(ctx context.Context, server *contender.Process, what strin
 		return err
 	}
 	counted := exchanges.Load()
-	if err := sleep(ctx, pingWindow); err != nil {
+	if err := sleep(ctx, b.sizes.pingWindow); err != nil {
 		return err
 	}
 	after, err := server.CPU()

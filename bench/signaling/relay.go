@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
@@ -11,73 +13,84 @@ import (
 )
 
 const (
-	pairs        = 16
-	pairFlight   = 8    // messages on their way each way of a pair, in a closed loop
-	candidate    = 200  // bytes of data: an ICE candidate
-	offer        = 2000 // bytes of data: an offer
-	roomPeers    = 30
-	roomFlight   = 2   // broadcasts on their way of each peer, in a closed loop
-	roomSize     = 200 // bytes of data
+	pairFlight = 8    // messages on their way each way of a pair, in a closed loop
+	candidate  = 200  // bytes of data: an ICE candidate
+	offer      = 2000 // bytes of data: an offer
+	roomFlight = 2    // broadcasts on their way of each peer, in a closed loop
+	roomSize   = 200  // bytes of data
+
 	saturated    = "saturated"
 	atRivals     = "at the best rival's load"
 	atHalfRivals = "at half of it"
 )
 
+// connecter connects the clients of a flow.
+type connecter func(contender.Kind, *contender.Process) (*flow, error)
+
 func (b *bench) pairScenario(ctx context.Context) {
+	connect := func(size int) connecter {
+		return func(kind contender.Kind, server *contender.Process) (*flow, error) {
+			return pairFlow(kind, server, b.sizes.pairs, size)
+		}
+	}
 	for _, size := range []int{candidate, offer} {
-		name := fmt.Sprintf("pair/%d bytes", size)
-		connect := func(kind contender.Kind, server *contender.Process) (*flow, error) {
-			return pairFlow(kind, server, size)
-		}
-		b.relay(ctx, name, pairFlight, 1, connect)
+		b.relay(ctx, fmt.Sprintf("pair/%d bytes", size), pairFlight, 1, connect(size))
 	}
-}
-
-func (b *bench) roomScenario(ctx context.Context) {
-	b.relay(ctx, fmt.Sprintf("room/%d peers", roomPeers), roomFlight, roomPeers-1, roomFlow)
-}
-
-// relay measures a kind of flow: first as much of it as each server can take, then as much as the best rival can take,
-// and half of that. Each message is delivered to so many.
-func (b *bench) relay(ctx context.Context, name string, inFlight, deliveries int, connect func(contender.Kind, *contender.Process) (*flow, error)) {
-	b.eachRound(ctx, name+", "+saturated, func(kind contender.Kind, server *contender.Process) (flowed, error) {
-		f, err := connect(kind, server)
-		if err != nil {
-			return flowed{}, err
-		}
-		if b.profile != "" && kind == contender.Parley && name == fmt.Sprintf("pair/%d bytes", candidate) {
-			go func() {
-				time.Sleep(flowWarm)
-				what := fmt.Sprintf("profile?seconds=%d", max(1, int(b.window.Seconds())-1))
-				f.fail(server.Profile(ctx, what, filepath.Join(b.profile, "pair-cpu.pprof")))
-			}()
-		}
-		return f.run(ctx, server, inFlight, 0, b.window)
-	})
-	_, load, ok := b.results.best(name+", "+saturated+", frames/s", true)
-	if !ok {
-		return // no rival to measure against
-	}
-	for _, at := range []struct {
-		name string
-		load float64
-	}{{atHalfRivals, load / 2}, {atRivals, load}} {
-		b.eachRound(ctx, name+", "+at.name, func(kind contender.Kind, server *contender.Process) (flowed, error) {
-			f, err := connect(kind, server)
-			if err != nil {
-				return flowed{}, err
-			}
-			return f.run(ctx, server, 0, at.load/float64(deliveries), b.window)
+	if b.profile != "" && slices.Contains(b.servers, contender.Parley) {
+		b.with(ctx, "profile of the pair relay", contender.Parley, 0, func(server *contender.Process) error {
+			return b.profilePair(ctx, server, connect(candidate))
 		})
 	}
 }
 
+func (b *bench) roomScenario(ctx context.Context) {
+	connect := func(kind contender.Kind, server *contender.Process) (*flow, error) {
+		return roomFlow(kind, server, b.sizes.peers)
+	}
+	b.relay(ctx, fmt.Sprintf("room/%d peers", b.sizes.peers), roomFlight, b.sizes.peers-1, connect)
+}
+
+// relay measures a kind of flow: first as much of it as each server can take, then as much as the best rival can take,
+// and half of that. Each message is delivered to so many.
+func (b *bench) relay(ctx context.Context, name string, inFlight, deliveries int, connect connecter) {
+	l := load{inFlight: inFlight, warm: b.sizes.flowWarm, window: b.window}
+	b.eachRound(ctx, name+", "+saturated, connect, l)
+	_, most, ok := b.results.best(name+", "+saturated+", frames/s", true)
+	if !ok {
+		return // no rival to measure against
+	}
+	l.inFlight = 0
+	l.pace = most / 2 / float64(deliveries)
+	b.eachRound(ctx, name+", "+atHalfRivals, connect, l)
+	l.pace = most / float64(deliveries)
+	b.eachRound(ctx, name+", "+atRivals, connect, l)
+}
+
+// profilePair saves what the CPU does in a saturated relay.
+func (b *bench) profilePair(ctx context.Context, server *contender.Process, connect connecter) error {
+	const seconds = 5
+	f, err := connect(contender.Parley, server)
+	if err != nil {
+		return err
+	}
+	profiled := make(chan error, 1)
+	go func() {
+		profiled <- server.Profile(ctx, fmt.Sprintf("profile?seconds=%d", seconds), filepath.Join(b.profile, "pair-cpu.pprof"))
+	}()
+	_, err = f.run(ctx, server, load{inFlight: pairFlight, warm: time.Second, window: seconds * time.Second})
+	return errors.Join(err, <-profiled)
+}
+
 // eachRound measures every server that relays, one after the other, as often as there are rounds.
-func (b *bench) eachRound(ctx context.Context, name string, measure func(contender.Kind, *contender.Process) (flowed, error)) {
+func (b *bench) eachRound(ctx context.Context, name string, connect connecter, l load) {
 	for range b.rounds {
 		for _, kind := range b.relays() {
 			b.with(ctx, name, kind, 0, func(server *contender.Process) error {
-				r, err := measure(kind, server)
+				f, err := connect(kind, server)
+				if err != nil {
+					return err
+				}
+				r, err := f.run(ctx, server, l)
 				if err != nil {
 					return err
 				}
@@ -85,6 +98,9 @@ func (b *bench) eachRound(ctx context.Context, name string, measure func(contend
 				b.results.add(name+", frames per CPU-second", kind, r.perCPU)
 				b.results.add(name+", p50, ms", kind, r.p50)
 				b.results.add(name+", p99, ms", kind, r.p99)
+				if !f.closed {
+					b.results.add(name+", refused, %", kind, r.refused)
+				}
 				b.results.add(name+", cores of the server", kind, r.cores)
 				b.results.add(name+", cores of the generator", kind, r.generator)
 				return nil
@@ -94,7 +110,7 @@ func (b *bench) eachRound(ctx context.Context, name string, measure func(contend
 }
 
 // pairFlow connects pairs that send to each other, both ways.
-func pairFlow(kind contender.Kind, server *contender.Process, size int) (*flow, error) {
+func pairFlow(kind contender.Kind, server *contender.Process, pairs, size int) (*flow, error) {
 	f := new(flow)
 	for i := range 2 * pairs {
 		at := place(server, i)
@@ -118,9 +134,9 @@ func pairFlow(kind contender.Kind, server *contender.Process, size int) (*flow, 
 }
 
 // roomFlow connects a room whose peers send to all.
-func roomFlow(kind contender.Kind, server *contender.Process) (*flow, error) {
+func roomFlow(kind contender.Kind, server *contender.Process, peers int) (*flow, error) {
 	f := new(flow)
-	for i := range roomPeers {
+	for i := range peers {
 		c, err := dialect.Connect(kind, dialect.Place{
 			Address: server.Address, Room: "the-room", Peer: fmt.Sprintf("peer-%06d", i), Relays: true,
 		})
@@ -140,7 +156,7 @@ func roomFlow(kind contender.Kind, server *contender.Process) (*flow, error) {
 		f.sources = append(f.sources, source{
 			send:  func(data []byte) error { return c.Broadcast(others, data) },
 			data:  stamped(i, roomSize),
-			paces: (i + 1) % roomPeers,
+			paces: (i + 1) % peers,
 		})
 	}
 	return f, nil

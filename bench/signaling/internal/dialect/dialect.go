@@ -7,6 +7,9 @@ import (
 	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
 )
 
+// ErrRefused says that the server has not delivered a message that the client sent earlier.
+var ErrRefused = errors.New("dialect: a message was refused")
+
 // Client is one peer in a room. Next is for one goroutine, and Signal and Broadcast are for one; Close is for any.
 type Client interface {
 	// ID is what the others call it.
@@ -20,7 +23,8 @@ type Client interface {
 	Broadcast(others []string, data []byte) error
 
 	// Next returns the next message that holds data of a peer, as it came; it is valid until the next
-	// call. What the server wants for its own sake is answered meanwhile.
+	// call. What the server wants for its own sake is answered meanwhile. After an error that is
+	// [ErrRefused] there may be more.
 	Next() ([]byte, error)
 
 	Close() error

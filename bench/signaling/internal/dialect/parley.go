@@ -136,7 +136,9 @@ func (c *ParleyClient) Next() ([]byte, error) {
 			return nil, err
 		case isKind(frame, "signal"):
 			return frame, nil
-		case isKind(frame, "refused"), isKind(frame, "ended"):
+		case isKind(frame, "refused"):
+			return nil, fmt.Errorf("%w: %.200s", ErrRefused, frame)
+		case isKind(frame, "ended"):
 			return nil, fmt.Errorf("the server sent %.200s", frame)
 		}
 	}
