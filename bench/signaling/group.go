@@ -21,16 +21,25 @@ type group struct {
 	work    sync.WaitGroup
 }
 
+// entering bounds how many are on their way in at a time: where a server has less than its core, so many more
+// would come at once that what they leave behind would be most of what is measured.
+const entering = 64
+
 // arrive has clients first, first+1 … come at a steady pace, two in each room, and returns when count are in.
 func (g *group) arrive(ctx context.Context, server *contender.Process, hold func(*group, dialect.Place), first, count, pace int) error {
 	start := time.Now()
 	var arriving sync.WaitGroup
+	places := make(chan struct{}, entering)
 	for i := range count {
 		time.Sleep(time.Until(start.Add(time.Duration(i) * time.Second / time.Duration(pace))))
 		if ctx.Err() != nil || g.failure() != nil {
 			break
 		}
-		arriving.Go(func() { hold(g, place(server, first+i)) })
+		places <- struct{}{}
+		arriving.Go(func() {
+			hold(g, place(server, first+i))
+			<-places
+		})
 	}
 	arriving.Wait()
 	return cmp.Or(g.failure(), ctx.Err())
