@@ -20,17 +20,19 @@ const (
 	never    = time.Minute          // as long as what is refused counts as under way
 )
 
-// source sends messages of one client: to another, or to all.
+// source sends the messages of the client of the same number: to another, or to all.
 type source struct {
-	send  func(data []byte) error
-	data  []byte
 	paces int // the client whose receipt of a message has the next one sent, in a closed loop
+	send  func(data []byte) error
+
+	mu   sync.Mutex
+	data []byte // guarded by mu, as are calls of send
 }
 
 // flow is messages on their way between clients.
 type flow struct {
 	clients []dialect.Client
-	sources []source
+	sources []*source
 	closed  bool // the loop; otherwise a pacer sends
 
 	recording atomic.Bool
@@ -39,7 +41,7 @@ type flow struct {
 
 	mu        sync.Mutex
 	latencies []int32 // microseconds; guarded by mu
-	refused   int     // among the latencies; guarded by mu
+	refusals  int     // among the latencies; guarded by mu
 	failed    error   // guarded by mu
 }
 
@@ -55,7 +57,9 @@ type flowed struct {
 
 // send stamps and sends the next message of a source.
 func (f *flow) send(source int, at time.Duration) error {
-	s := &f.sources[source]
+	s := f.sources[source]
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	stamp(s.data, at)
 	return s.send(s.data)
 }
@@ -115,7 +119,7 @@ func (f *flow) run(ctx context.Context, server *contender.Process, l load) (flow
 		f.failed = errors.New("nothing came through")
 	}
 	slices.Sort(f.latencies)
-	n := float64(len(f.latencies) - f.refused)
+	n := float64(len(f.latencies) - f.refusals)
 	return flowed{
 		rate:      n / took,
 		perCPU:    n / max((used[1]-used[0]).Seconds(), 1e-6),
@@ -123,24 +127,24 @@ func (f *flow) run(ctx context.Context, server *contender.Process, l load) (flow
 		generator: (self[1] - self[0]).Seconds() / took,
 		p50:       float64(sample.Percentile(f.latencies, 50)) / 1e3,
 		p99:       float64(sample.Percentile(f.latencies, 99)) / 1e3,
-		refused:   100 * float64(f.refused) / max(float64(len(f.latencies)), 1),
+		refused:   100 * float64(f.refusals) / max(float64(len(f.latencies)), 1),
 	}, f.failed
 }
 
 // read takes what client n gets, until the flow is stopped.
 func (f *flow) read(n int) {
 	latencies := make([]int32, 0, 1<<14)
-	refused := 0
+	refusals := 0
 	var err error
 	for err == nil {
 		var message []byte
 		message, err = f.clients[n].Next()
-		if errors.Is(err, dialect.ErrRefused) && !f.closed {
-			// The load goes on without it; in a closed loop there would be less and less.
-			if err = nil; f.recording.Load() {
+		if refused, ok := errors.AsType[*dialect.RefusedError](err); ok {
+			if f.recording.Load() {
 				latencies = append(latencies, int32(never.Microseconds()))
-				refused++
+				refusals++
 			}
+			err = f.refused(n, refused.To)
 			continue
 		}
 		if err != nil {
@@ -163,7 +167,16 @@ func (f *flow) read(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.latencies = append(f.latencies, latencies...)
-	f.refused += refused
+	f.refusals += refusals
+}
+
+// refused sends another message in the place of one that client n has sent and the server refused, if the one
+// that would have had it sent is whom it has not reached.
+func (f *flow) refused(n int, to string) error {
+	if !f.closed || f.over.Load() || f.clients[f.sources[n].paces].ID() != to {
+		return nil
+	}
+	return f.send(n, clock())
 }
 
 // pace sends at a rate, the sources taking turns. A message that is sent in time is stamped with the time of sending;

@@ -98,9 +98,7 @@ func (b *bench) eachRound(ctx context.Context, name string, connect connecter, l
 				b.results.add(name+", frames per CPU-second", kind, r.perCPU)
 				b.results.add(name+", p50, ms", kind, r.p50)
 				b.results.add(name+", p99, ms", kind, r.p99)
-				if !f.closed {
-					b.results.add(name+", refused, %", kind, r.refused)
-				}
+				b.results.add(name+", refused, %", kind, r.refused)
 				b.results.add(name+", cores of the server", kind, r.cores)
 				b.results.add(name+", cores of the generator", kind, r.generator)
 				return nil
@@ -124,7 +122,7 @@ func pairFlow(kind contender.Kind, server *contender.Process, pairs, size int) (
 	}
 	for i, c := range f.clients {
 		to := f.clients[i^1].ID()
-		f.sources = append(f.sources, source{
+		f.sources = append(f.sources, &source{
 			send:  func(data []byte) error { return c.Signal(to, data) },
 			data:  stamped(i, size),
 			paces: i ^ 1,
@@ -153,7 +151,7 @@ func roomFlow(kind contender.Kind, server *contender.Process, peers int) (*flow,
 				others = append(others, other.ID())
 			}
 		}
-		f.sources = append(f.sources, source{
+		f.sources = append(f.sources, &source{
 			send:  func(data []byte) error { return c.Broadcast(others, data) },
 			data:  stamped(i, roomSize),
 			paces: (i + 1) % peers,

@@ -7,8 +7,13 @@ import (
 	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
 )
 
-// ErrRefused says that the server has not delivered a message that the client sent earlier.
-var ErrRefused = errors.New("dialect: a message was refused")
+// RefusedError says that the server has not delivered a message that the client sent earlier.
+type RefusedError struct {
+	To   string // the peer that did not get it
+	Text string // what the server said
+}
+
+func (e *RefusedError) Error() string { return "a message was refused: " + e.Text }
 
 // Client is one peer in a room. Next is for one goroutine, and Signal and Broadcast are for one; Close is for any.
 type Client interface {
@@ -23,8 +28,8 @@ type Client interface {
 	Broadcast(others []string, data []byte) error
 
 	// Next returns the next message that holds data of a peer, as it came; it is valid until the next
-	// call. What the server wants for its own sake is answered meanwhile. After an error that is
-	// [ErrRefused] there may be more.
+	// call. What the server wants for its own sake is answered meanwhile. After a
+	// [*RefusedError] it goes on.
 	Next() ([]byte, error)
 
 	Close() error

@@ -137,11 +137,19 @@ func (c *ParleyClient) Next() ([]byte, error) {
 		case isKind(frame, "signal"):
 			return frame, nil
 		case isKind(frame, "refused"):
-			return nil, fmt.Errorf("%w: %.200s", ErrRefused, frame)
+			return nil, refusal(frame)
 		case isKind(frame, "ended"):
 			return nil, fmt.Errorf("the server sent %.200s", frame)
 		}
 	}
+}
+
+func refusal(frame []byte) error {
+	var f wire.Downlink
+	if err := json.Unmarshal(frame, &f); err != nil {
+		return fmt.Errorf("a refusal that cannot be read: %w", err)
+	}
+	return &RefusedError{To: f.To, Text: string(frame)}
 }
 
 // frame reads a frame, and does for the server what it asks of clients.
