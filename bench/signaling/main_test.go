@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // small is every scenario with as little as shows that it works.
 func small(servers ...contender.Kind) options {
 	return options{
-		only: scenarios, servers: servers, idle: []int{10, 20}, rounds: 1, window: 300 * time.Millisecond,
+		only: scenarios, servers: servers, idle: []int{20}, rounds: 1, window: 300 * time.Millisecond,
 		field: contender.Field{GOGC: "100", Rivals: "rivals"},
 		sizes: sizes{
 			connectWarm: 4, connects: 20, pingClients: 4, pingWindow: 1500 * time.Millisecond,
