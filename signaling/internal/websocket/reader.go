@@ -3,6 +3,7 @@ package websocket
 import (
 	"encoding/binary"
 	"errors"
+	"runtime"
 
 	"github.com/parley-rtc/parley/signaling/internal/socket"
 )
@@ -63,6 +64,9 @@ func (r *reader) each(limit int, handle func(message []byte), control func(opcod
 				break
 			}
 		}
+		// A client that is quick enough would never have its reader wait, and the acknowledgement of another
+		// would come too late.
+		runtime.Gosched()
 	}
 }
 
