@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/netip"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/store"
@@ -16,6 +17,10 @@ import (
 func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
 	if refusal := s.refusing(); refusal != nil {
 		return refusal
+	}
+	from := s.clientAddress(r)
+	if refusal := s.charge(from); refusal != nil {
+		return refusal // before anything that costs more
 	}
 	if !isJSON(r) {
 		return wire.Refuse(wire.NotJSON).In("Content-Type")
@@ -30,7 +35,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	if refusal != nil {
 		return refusal
 	}
-	ask, refusal := s.admit(r, res, req)
+	ask, refusal := s.admit(r, res, req, from)
 	if refusal != nil {
 		return refusal
 	}
@@ -40,6 +45,9 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 		switch {
 		case errors.Is(err, store.ErrRoomFull):
 			refusal = wire.Refusef(wire.RoomFull, "the room has %d peers, as many as it may have", s.cfg.Limits.Peers).Over(int64(s.cfg.Limits.Peers))
+		case errors.Is(err, store.ErrTooMany):
+			refusal = wire.Refusef(wire.TooManySessions, "the room has %d sessions from your address, as many as it may have",
+				s.cfg.Limits.PerAddress).Over(int64(s.cfg.Limits.PerAddress))
 		case errors.Is(err, store.ErrPeerTaken):
 			refusal = refusal.In("peer")
 		}
@@ -47,7 +55,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	}
 	s.due(res.room, joined.Due)
 	if joined.Session == ask.Session {
-		s.joined(r, res, joined)
+		s.joined(from, res, joined)
 	}
 	ice, refusal := s.iceFor(r, res.room, joined.Peer)
 	if refusal != nil {
@@ -85,13 +93,13 @@ func randomID(bytes int) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func (s *Server) joined(r *http.Request, res resource, joined store.Joined) {
+func (s *Server) joined(from netip.Addr, res resource, joined store.Joined) {
 	s.counts.joins.Add(1)
 	if joined.Resumed {
 		s.counts.resumes.Add(1)
 	}
 	s.log.Info("session joined", "room", res.room, "peer", joined.Peer, "session", joined.Session,
-		"resumed", joined.Resumed, "from", clientAddress(r))
+		"resumed", joined.Resumed, "from", from)
 	s.observe(Event{Kind: SessionJoined, Room: res.room, Session: joined.Session, Peer: joined.Peer, Resumed: joined.Resumed})
 }
 
@@ -101,7 +109,7 @@ func (s *Server) iceFor(r *http.Request, room, peer string) (wire.ICEReply, *wir
 	if s.cfg.ICEServers == nil {
 		return reply, nil
 	}
-	ice, err := s.cfg.ICEServers(r.Context(), ICERequest{Room: room, Peer: peer, HTTP: r})
+	ice, err := s.cfg.ICEServers(r.Context(), ICERequest{Room: room, Peer: peer, Address: s.clientAddress(r), HTTP: r})
 	if err != nil {
 		s.log.Error("no ICE servers", "room", room, "peer", peer, "error", err)
 		return reply, wire.Refusef(wire.Unavailable, "there are no ICE servers just now").After(1)
