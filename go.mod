@@ -11,6 +11,7 @@ require (
 	github.com/pion/stun/v3 v3.1.5
 	github.com/pion/turn/v4 v4.1.4
 	github.com/pion/webrtc/v4 v4.2.15
+	github.com/pires/go-proxyproto v0.13.0
 	github.com/prometheus/client_golang v1.25.0
 )
 

@@ -32,7 +32,7 @@
 // Nothing is dropped, and nothing grows without bound. When the events are not read, [Options.Buffer] of
 // them wait, and then no more is read from the link, so that they wait at the server: an app that
 // stops reading loses its session in the end, as slow, and joins again once it reads. When
-// the server does not take what is sent, [Options.Queue] frames wait, and then Send does. An app may
+// the server does not take what is sent, because it is more than the server's rate allows, say, [Options.Queue] frames wait, and then Send does. An app may
 // send where it reads events: sending goes on however many events wait.
 //
 // The protocol is described in docs/protocol/signaling.md.

@@ -26,8 +26,12 @@ func (s *stay) frame(l *link, f wire.Downlink, size int) {
 		if f.Code != "" && l == s.current {
 			s.up.rewind()
 		}
+		if f.Code == wire.RateLimited {
+			s.hold(now, seconds(f.RetryAfter))
+		}
 	case wire.KindPing:
 		l.pong = true
+		s.since = time.Time{} // what was handled is acknowledged now: the server ends whom it has to wait for
 		s.posts.due = s.posts.due || l.kind == Events && l == s.current
 	case wire.KindPong:
 		s.proved(l, now)
@@ -149,6 +153,22 @@ func (s *stay) ackDue(now time.Time, due *alarm) bool {
 	at := s.since.Add(s.opts.pace.ack)
 	due.by(at)
 	return !now.Before(at)
+}
+
+// hold notes that what was sent was over the server's rate, and is to be sent again after a while.
+func (s *stay) hold(now time.Time, wait time.Duration) {
+	const least = 50 * time.Millisecond
+	s.held = now.Add(max(wait, least))
+	s.log.Debug("over the rate", "again_in", wait)
+}
+
+// sendable says whether numbered frames wait that may be sent now.
+func (s *stay) sendable(now time.Time, due *alarm) bool {
+	if s.up.waiting() && now.Before(s.held) {
+		due.by(s.held)
+		return false
+	}
+	return s.up.waiting()
 }
 
 // told notes that the server was told of the frames up to n.

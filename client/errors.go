@@ -22,7 +22,7 @@ type Error struct {
 	Status     int           // HTTP status; 0: the refusal did not come as one
 	RetryAfter time.Duration // 0: the server does not say that waiting helps
 
-	received *int64 // of a gap
+	received *int64 // of a gap, or over the rate
 }
 
 // Error implements error.
@@ -71,7 +71,7 @@ const maxRetryAfter = time.Minute
 func (e *Error) passes() bool {
 	switch {
 	case e.Code != "" && e.Status < 500:
-		return wire.Code(e.Code).Row().Retry() != wire.RetryNever || e.Status == http.StatusTooManyRequests
+		return wire.Code(e.Code).Row().Retry() != wire.RetryNever || e.Status == http.StatusTooManyRequests && e.RetryAfter > 0
 	case e.Status == http.StatusRequestTimeout, e.Status == http.StatusTooEarly, e.Status == http.StatusTooManyRequests:
 		return true
 	}

@@ -49,14 +49,14 @@ func (s *stay) write(now time.Time, due *alarm) {
 		return
 	case s.opts.Link == Events && !onEvents:
 		return // it may be down as well, and does not tell of frames that were refused
-	case !p.due && p.using == nil && !s.up.waiting() && (!onEvents || !s.ackDue(now, due)):
+	case !p.due && p.using == nil && !s.sendable(now, due) && (!onEvents || !s.ackDue(now, due)):
 		return
 	case now.Before(p.next):
 		due.by(p.next)
 		return
 	}
 	body := postBody{Ack: s.down}
-	if !onWebSocket {
+	if !onWebSocket && s.sendable(now, due) {
 		first, frames := s.up.take(postFrames, p.most)
 		for _, f := range frames {
 			body.First, body.Frames = first, append(body.Frames, f)
@@ -105,11 +105,18 @@ func (s *stay) posted(body postBody, using *link, pinged bool, reply wire.PostRe
 	if len(body.Frames) > 0 {
 		s.up.rewind()
 	}
+	var refused *Error
+	if errors.As(err, &refused) && refused.Code == string(wire.RateLimited) && refused.received != nil {
+		p.failures = 0
+		s.up.ack(*refused.received)
+		s.told(body.Ack)
+		s.hold(now, refused.RetryAfter)
+		return // what else was in it was done; a use may be said again
+	}
 	p.due = p.due || pinged
 	p.next = now.Add(jitter(s.opts.pace.retry, s.opts.pace.retryMax/3, p.failures))
 	p.failures++
 	s.log.Debug("post failed", "error", err)
-	var refused *Error
 	switch {
 	case !errors.As(err, &refused), s.said(refused, 0):
 	case refused.received != nil:

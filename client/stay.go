@@ -29,6 +29,7 @@ type stay struct {
 	done   chan func() // what was done; always read
 
 	up     uplink
+	held   time.Time // the server takes no numbered frames until then
 	down   int64     // the last downlink frame that was handled
 	acked  int64     // of those, the last one that the server was told of
 	unsaid int       // bytes of the others

@@ -75,7 +75,7 @@ func (s *stay) writeWebSocket(l *link, now time.Time, due *alarm) {
 			messages = append(messages, wire.Append(nil, ackFrame{wire.KindAck, s.down}))
 			s.told(s.down)
 		}
-		if !s.stuck() { // else they go by POST
+		if s.sendable(now, due) && !s.stuck() { // else they go by POST
 			first, frames := s.up.take(postFrames, postBytes)
 			for i, f := range frames {
 				messages = append(messages, numbered(first+int64(i), f))

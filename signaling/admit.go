@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ import (
 
 // admit asks the hooks whether a join may be, and turns it into what the store is asked. Its
 // session and salt are used only if the attempt is new.
-func (s *Server) admit(r *http.Request, res resource, req wire.JoinRequest) (store.JoinRequest, *wire.Error) {
+func (s *Server) admit(r *http.Request, res resource, req wire.JoinRequest, from netip.Addr) (store.JoinRequest, *wire.Error) {
 	salt := []byte(rand.Text())
 	ask := store.JoinRequest{
 		Attempt:    sha256.Sum256([]byte(req.Attempt)),
@@ -25,6 +26,7 @@ func (s *Server) admit(r *http.Request, res resource, req wire.JoinRequest) (sto
 		Session:    randomID(16),
 		Salt:       salt,
 		SecretHash: sha256.Sum256([]byte(secretOf(salt, req.Attempt))),
+		Address:    accountName(from),
 		Peer:       req.Peer,
 		Spare:      strings.ToLower(rand.Text()[:16]),
 		Instance:   req.Instance,
@@ -32,7 +34,7 @@ func (s *Server) admit(r *http.Request, res resource, req wire.JoinRequest) (sto
 		Meta:       req.Meta,
 		Rules:      s.cfg.rules(),
 	}
-	id, refusal := s.identify(r)
+	id, refusal := s.identify(r, from)
 	if refusal != nil {
 		return ask, refusal
 	}
@@ -61,13 +63,13 @@ func bodyHash(req wire.JoinRequest) [32]byte {
 	return sha256.Sum256(b)
 }
 
-func (s *Server) identify(r *http.Request) (Identity, *wire.Error) {
+func (s *Server) identify(r *http.Request, from netip.Addr) (Identity, *wire.Error) {
 	if s.cfg.Authenticate == nil {
 		return Identity{}, nil
 	}
 	id, err := s.cfg.Authenticate(r)
 	if err != nil {
-		s.log.Info("not authenticated", "from", clientAddress(r), "error", err)
+		s.log.Info("not authenticated", "from", from, "error", err)
 		return id, refusalOfHook(err, wire.Unauthorized)
 	}
 	if !id.Expires.IsZero() && id.expiresIn() <= minExpiry {
@@ -87,12 +89,15 @@ func (s *Server) authorize(r *http.Request, id Identity, action Action) *wire.Er
 	return nil
 }
 
-// refresh asks who a newer app token is for.
-func (s *Server) refresh(token string) (Identity, *wire.Error) {
+// refresh asks who a newer app token is for. It counts as a join: the hook may cost as much.
+func (s *Server) refresh(token string, from netip.Addr) (Identity, *wire.Error) {
+	if refusal := s.charge(from); refusal != nil {
+		return Identity{}, refusal
+	}
 	// What Authenticate sees of a join is its header; the token is all that there is here.
 	return s.identify(&http.Request{
 		Method: http.MethodPost, URL: &url.URL{Path: "/"}, Header: http.Header{"Authorization": {"Bearer " + token}}, Body: http.NoBody,
-	})
+	}, from)
 }
 
 // minExpiry is the least that a session may live: a token that ends sooner has ended.

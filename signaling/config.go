@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
-	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/internal/memory"
 	"github.com/parley-rtc/parley/signaling/store"
 )
@@ -47,6 +47,11 @@ type Config struct {
 	// (localhost, one without a dot, .local, .localhost).
 	Origins []string
 
+	// TrustedProxies are the addresses of proxies in front of the server, whose X-Forwarded-For is believed: the
+	// client is the last hop in it that is none of them. Without them everybody behind a proxy counts as one address. A
+	// connection without an IP address, such as of a Unix socket, counts as none.
+	TrustedProxies []netip.Prefix
+
 	// Store keeps the rooms. Nil: in memory, in this process.
 	Store store.Store
 
@@ -58,17 +63,6 @@ type Config struct {
 
 	// Logger takes one line for each session and link made or ended. Nil: slog.Default.
 	Logger *slog.Logger
-}
-
-// Limits bound what a client may send and what waits for it. Zero fields mean the defaults.
-type Limits struct {
-	Frame         int // bytes of one frame; default 65,536, at least 1,024
-	Broadcast     int // bytes of data in a broadcast; default 8,192
-	Name          int // bytes of a peer's name; default 64
-	Meta          int // bytes of a peer's meta; default 1,024
-	Peers         int // peers in one room; default 64
-	MailboxFrames int // frames waiting for one session; default 2,048
-	MailboxBytes  int // bytes waiting for one session; default 1 MiB. One sender has at most a quarter of both
 }
 
 // Timing holds the protocol's times. Zero fields mean the defaults, which suit the
@@ -83,6 +77,7 @@ type Timing struct {
 	Leaving   time.Duration // gone so long after a soft leave; default 3 s
 	Attempt   time.Duration // a join may be repeated so long; default 2 min
 	Tombstone time.Duration // why a session ended is remembered so long; default 2 min
+	Slow      time.Duration // a session whose WebSocket or events it acknowledged nothing of for so long ends; default 30 s, more than a heartbeat
 }
 
 // Identity is who makes a request.
@@ -113,6 +108,7 @@ type ICERequest struct {
 	Room, Peer string
 	Subject    string        // the identity's; "": unknown
 	Expires    time.Time     // the session ends then, unless refreshed: credentials need live no longer; zero: never
+	Address    netip.Addr    // the client's, as limits count it; zero: not known
 	HTTP       *http.Request // valid during the call; nil when the servers are pushed over a link: nobody asked
 }
 
@@ -132,12 +128,6 @@ type ICEServer struct {
 // resolved returns the configuration with its defaults filled in, or all its faults.
 func (c Config) resolved() (Config, error) {
 	var faults []error
-	number := func(name string, v *int, def, least int) {
-		if *v != 0 && *v < least {
-			faults = append(faults, fmt.Errorf("%s is %d; it must be at least %d", name, *v, least))
-		}
-		*v = cmp.Or(*v, def)
-	}
 	span := func(name string, v *time.Duration, def time.Duration) {
 		if *v < 0 {
 			faults = append(faults, fmt.Errorf("%s is negative", name))
@@ -145,13 +135,7 @@ func (c Config) resolved() (Config, error) {
 		*v = cmp.Or(*v, def)
 	}
 	l, t := &c.Limits, &c.Timing
-	number("Limits.Frame", &l.Frame, 64<<10, 1<<10)
-	number("Limits.Broadcast", &l.Broadcast, 8<<10, 1)
-	number("Limits.Name", &l.Name, 64, 1)
-	number("Limits.Meta", &l.Meta, 1<<10, 1)
-	number("Limits.Peers", &l.Peers, 64, 1)
-	number("Limits.MailboxFrames", &l.MailboxFrames, 2048, 16)
-	number("Limits.MailboxBytes", &l.MailboxBytes, 1<<20, l.Frame+1024)
+	faults = append(faults, l.resolve()...)
 	span("Timing.Heartbeat", &t.Heartbeat, 25*time.Second)
 	span("Timing.Lease", &t.Lease, 60*time.Second)
 	span("Timing.Polling", &t.Polling, 150*time.Second)
@@ -161,14 +145,13 @@ func (c Config) resolved() (Config, error) {
 	span("Timing.Leaving", &t.Leaving, 3*time.Second)
 	span("Timing.Attempt", &t.Attempt, 2*time.Minute)
 	span("Timing.Tombstone", &t.Tombstone, 2*time.Minute)
+	span("Timing.Slow", &t.Slow, max(30*time.Second, t.Heartbeat+5*time.Second))
+	if t.Slow <= t.Heartbeat {
+		// A client whose timers are held back acknowledges with the next ping.
+		faults = append(faults, fmt.Errorf("Timing.Slow is %v; it must be more than a heartbeat of %v", t.Slow, t.Heartbeat))
+	}
 	if t.Lease <= 2*t.Heartbeat {
 		faults = append(faults, fmt.Errorf("Timing.Lease is %v; it must be more than two heartbeats of %v", t.Lease, t.Heartbeat))
-	}
-	if l.Broadcast > l.Frame {
-		faults = append(faults, fmt.Errorf("Limits.Broadcast is %d; it must not be above Limits.Frame, %d", l.Broadcast, l.Frame))
-	}
-	if l.Name+l.Meta > l.MailboxBytes/8 {
-		faults = append(faults, fmt.Errorf("Limits.Name and Limits.Meta together are above an eighth of Limits.MailboxBytes, %d", l.MailboxBytes))
 	}
 	if t.Away > t.Left {
 		faults = append(faults, fmt.Errorf("Timing.Away is %v; it must not be above Timing.Left, %v", t.Away, t.Left))
@@ -184,6 +167,13 @@ func (c Config) resolved() (Config, error) {
 		}
 	}
 	c.Origins = origins
+	proxies := make([]netip.Prefix, len(c.TrustedProxies)) // not the caller's
+	for i, proxy := range c.TrustedProxies {
+		if proxies[i] = unmapped(proxy); !proxy.IsValid() {
+			faults = append(faults, fmt.Errorf("%s is not valid", fmt.Sprintf("TrustedProxies[%d]", i)))
+		}
+	}
+	c.TrustedProxies = proxies
 	if c.Store == nil {
 		c.Store = memory.New()
 	}
@@ -197,6 +187,9 @@ func (c Config) resolved() (Config, error) {
 func (c Config) rules() store.Rules {
 	return store.Rules{
 		Peers:         c.Limits.Peers,
+		PerAddress:    c.Limits.PerAddress,
+		Rate:          c.Limits.Rate,
+		Burst:         c.Limits.Burst,
 		MailboxFrames: c.Limits.MailboxFrames,
 		MailboxBytes:  c.Limits.MailboxBytes,
 		Lease:         c.Timing.Lease,
@@ -209,5 +202,3 @@ func (c Config) rules() store.Rules {
 		Tombstone:     c.Timing.Tombstone,
 	}
 }
-
-func (l Limits) wire() wire.Limits { return wire.Limits(l) }

@@ -48,6 +48,7 @@ var codeOfStore = map[error]wire.Code{
 	store.ErrNoSession:     wire.NoSession,
 	store.ErrWrongSecret:   wire.WrongSecret,
 	store.ErrRoomFull:      wire.RoomFull,
+	store.ErrTooMany:       wire.TooManySessions,
 	store.ErrPeerTaken:     wire.PeerTaken,
 	store.ErrAttemptReused: wire.AttemptReused,
 	store.ErrResumeUsed:    wire.ResumeUsed,

@@ -32,7 +32,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, res resourc
 	case err != nil:
 		return nil // the client has gone
 	}
-	l, refusal := s.open(stream, terms{kind: kindEvents, ref: ref, after: after, probe: isProbe(query)})
+	l, refusal := s.open(stream, terms{kind: kindEvents, ref: ref, after: after, probe: isProbe(query), from: s.clientAddress(r)})
 	if refusal != nil {
 		s.turnAway(stream, refusal)
 		return nil

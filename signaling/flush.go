@@ -86,6 +86,11 @@ func (l *link) exchange(b *buffers, ping, alive bool) {
 		return
 	}
 	l.due(result.Due)
+	if ping && l.slow(result.Acked) {
+		l.endSlow()
+		return
+	}
+	l.progress(result.Acked)
 	if !result.Probing && !l.confirmed.Load() {
 		// The client has confirmed the probe, and has what is acknowledged.
 		l.sent.Store(result.Acked)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -35,13 +36,13 @@ type renewal struct {
 	iceAt atomic.Int64 // in nanoseconds of the process's clock; neverRenew while it happens, or if they last
 }
 
-// iceFor asks the hook for the ICE servers of a session. R is nil if they are pushed.
-func (s *Server) iceFor(ctx context.Context, r *http.Request, room string, o store.Owner) (wire.ICEReply, *wire.Error) {
+// iceFor asks the hook for the ICE servers of a session whose client has that address. R is nil if they are pushed.
+func (s *Server) iceFor(ctx context.Context, r *http.Request, from netip.Addr, room string, o store.Owner) (wire.ICEReply, *wire.Error) {
 	reply := wire.ICEReply{ICEServers: []wire.ICEServer{}}
 	if s.cfg.ICEServers == nil {
 		return reply, nil
 	}
-	ask := ICERequest{Room: room, Peer: o.Peer, Subject: o.Subject, HTTP: r}
+	ask := ICERequest{Room: room, Peer: o.Peer, Subject: o.Subject, Address: from, HTTP: r}
 	if o.Expires > 0 {
 		ask.Expires = time.Now().Add(o.Expires)
 	}
@@ -77,7 +78,7 @@ func (s *Server) serveICE(w http.ResponseWriter, r *http.Request, res resource) 
 	if err != nil {
 		return refusalOfStore(err, s.log)
 	}
-	reply, refusal := s.iceFor(r.Context(), r, res.room, owner)
+	reply, refusal := s.iceFor(r.Context(), r, s.clientAddress(r), res.room, owner)
 	if refusal != nil {
 		return refusal
 	}
@@ -152,7 +153,7 @@ func (l *link) pushICE() time.Duration {
 	if err != nil {
 		return now() + retryPush // a session that is over ends the link by itself
 	}
-	reply, refusal := s.iceFor(ctx, nil, l.ref.Room, owner)
+	reply, refusal := s.iceFor(ctx, nil, l.from, l.ref.Room, owner)
 	if refusal != nil {
 		return now() + retryPush
 	}
@@ -189,7 +190,7 @@ func (s *Server) appendICE(frames []json.RawMessage, r *http.Request, ref store.
 	if err != nil {
 		return frames
 	}
-	reply, refusal := s.iceFor(r.Context(), r, ref.Room, owner)
+	reply, refusal := s.iceFor(r.Context(), r, s.clientAddress(r), ref.Room, owner)
 	if refusal != nil {
 		return frames
 	}

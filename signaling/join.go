@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
@@ -18,6 +19,10 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	began := time.Now()
 	if refusal := s.refusing(); refusal != nil {
 		return refusal
+	}
+	from := s.clientAddress(r)
+	if refusal := s.charge(from); refusal != nil {
+		return refusal // before anything that costs more
 	}
 	if !isJSON(r) {
 		return wire.Refuse(wire.NotJSON).In("Content-Type")
@@ -32,7 +37,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	if refusal != nil {
 		return refusal
 	}
-	ask, refusal := s.admit(r, res, req)
+	ask, refusal := s.admit(r, res, req, from)
 	if refusal != nil {
 		return refusal
 	}
@@ -42,6 +47,9 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 		switch {
 		case errors.Is(err, store.ErrRoomFull):
 			refusal = wire.Refusef(wire.RoomFull, "the room has %d peers, as many as it may have", s.cfg.Limits.Peers).Over(int64(s.cfg.Limits.Peers))
+		case errors.Is(err, store.ErrTooMany):
+			refusal = wire.Refusef(wire.TooManySessions, "the room has %d sessions from your address, as many as it may have",
+				s.cfg.Limits.PerAddress).Over(int64(s.cfg.Limits.PerAddress))
 		case errors.Is(err, store.ErrPeerTaken):
 			refusal = refusal.In("peer")
 		}
@@ -49,11 +57,11 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	}
 	s.due(res.room, joined.Due)
 	if joined.Session == ask.Session {
-		s.joined(r, res, joined)
+		s.joined(from, res, joined)
 	} else {
 		s.counts.repeats.Add(1)
 	}
-	ice, refusal := s.iceFor(r.Context(), r, res.room, store.Owner{Peer: joined.Peer, Subject: ask.Subject, Expires: ask.Expires})
+	ice, refusal := s.iceFor(r.Context(), r, from, res.room, store.Owner{Peer: joined.Peer, Subject: ask.Subject, Expires: ask.Expires})
 	if refusal != nil {
 		return refusal // the same attempt, made again, returns the same session
 	}
@@ -90,14 +98,14 @@ func randomID(bytes int) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func (s *Server) joined(r *http.Request, res resource, joined store.Joined) {
+func (s *Server) joined(from netip.Addr, res resource, joined store.Joined) {
 	if joined.Resumed {
 		s.counts.resumes.Add(1)
 	} else {
 		s.counts.fresh.Add(1)
 	}
 	s.log.Info("session joined", "room", res.room, "peer", joined.Peer, "session", joined.Session,
-		"resumed", joined.Resumed, "from", clientAddress(r))
+		"resumed", joined.Resumed, "from", from)
 	s.observe(Event{Kind: SessionJoined, Room: res.room, Session: joined.Session, Peer: joined.Peer, Resumed: joined.Resumed})
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -214,15 +215,44 @@ func TestAJoinWithoutICEServersCanBeRepeated(t *testing.T) {
 func TestConfigNamesEveryFault(t *testing.T) {
 	_, err := signaling.New(signaling.Config{
 		Origins: []string{"https://good.example", "bad.example/path"},
-		Limits:  signaling.Limits{Frame: 10, Peers: -1},
-		Timing:  signaling.Timing{Lease: time.Second, Away: -1},
+		Limits:  signaling.Limits{Frame: 10, Peers: -1, PerAddress: -1, Rate: 1, JoinRate: -1, JoinBurst: -1},
+		Timing:  signaling.Timing{Lease: time.Second, Away: -1, Slow: time.Second},
+
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), {}},
 	})
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"Origins[1]", "Limits.Frame", "Limits.Peers", "Timing.Lease", "Timing.Away"} {
+	for _, want := range []string{
+		"Origins[1]", "Limits.Frame", "Limits.Peers", "Limits.PerAddress", "Limits.Rate", "Limits.JoinRate", "Limits.JoinBurst",
+		"Timing.Lease", "Timing.Away", "Timing.Slow", "TrustedProxies[1]",
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not name %s", err, want)
+		}
+	}
+}
+
+func TestConfigNamesLimitsThatContradictEachOther(t *testing.T) {
+	for name, c := range map[string]struct {
+		limits signaling.Limits
+		want   string // "": it is accepted
+	}{
+		"a broadcast over a frame":                   {signaling.Limits{Frame: 2048, Broadcast: 4096}, "Limits.Broadcast"},
+		"a frame that no POST carries":               {signaling.Limits{Frame: 256 << 10}, "Limits.Frame"},
+		"a mailbox without room for a frame":         {signaling.Limits{Frame: 200 << 10, MailboxBytes: 200 << 10}, "Limits.MailboxBytes"},
+		"a burst without room for a frame":           {signaling.Limits{Peers: 2, Burst: 32 << 10}, "Limits.Burst"},
+		"a burst without room for a broadcast":       {signaling.Limits{Burst: 128 << 10}, "Limits.Burst"},
+		"a burst just great enough":                  {signaling.Limits{Burst: 63 * (8<<10 + 128)}, ""},
+		"a large room, for which the burst grows":    {signaling.Limits{Peers: 2000}, ""},
+		"a small frame, with which the rest shrinks": {signaling.Limits{Frame: 1024}, ""},
+	} {
+		server, err := signaling.New(signaling.Config{Limits: c.limits})
+		if err == nil {
+			server.Close()
+		}
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,7 @@ type terms struct {
 	ref   store.Ref
 	after int64 // −1: the last frame acknowledged
 	probe bool
+	from  netip.Addr // the client's address
 }
 
 // link is a stream of frames to a client: numbering, acknowledgement, liveness
@@ -72,12 +74,18 @@ type link struct {
 
 	sweep atomic.Pointer[sweep] // the room's; nil: not known
 
-	received  int64  // uplink frames; owned by the reader
-	told      int64  // of those, how many the client was told of; owned by the reader
-	untold    int    // bytes of the others; owned by the reader
-	malformed int    // owned by the reader
-	batch     *batch // read and not yet handed to the store; nil: nothing; owned by the reader
-	gap       int64  // the number that a gap was said to begin with last; owned by the reader
+	received  int64         // uplink frames; owned by the reader
+	told      int64         // of those, how many the client was told of; owned by the reader
+	untold    int           // bytes of the others; owned by the reader
+	malformed int           // owned by the reader
+	batch     *batch        // read and not yet handed to the store; nil: nothing; owned by the reader
+	gap       int64         // the number that a gap was said to begin with last; owned by the reader
+	strain    *strain       // what it sends too much of; nil: nothing; owned by the reader
+	idled     time.Duration // the account of what came to nothing, by the process's clock; owned by the reader
+
+	progressed int64         // downlink frames acknowledged; owned by flush
+	owing      time.Duration // since when no more of those sent were, by the process's clock; owned by flush
+	enlisted   bool          // as a probe; guarded by server.mu
 
 	pinged time.Time // when the last ping was due; owned by heartbeat
 	rest   []byte    // what could not be written at once; owned by flush
@@ -137,6 +145,11 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 		l.stop()
 		return nil, wire.Refuse(wire.Draining)
 	}
+	if t.probe && !l.enlist() {
+		s.mu.Unlock()
+		l.stop()
+		return nil, wire.Refusef(wire.RateLimited, "the session tries %d links already", maxProbes).Over(maxProbes).After(1)
+	}
 	s.links[l] = struct{}{}
 	s.mu.Unlock()
 
@@ -166,6 +179,9 @@ func (l *link) confirm() {
 	l.confirmed.Store(true)
 	l.server.counts.sessions.Add(l.kind, 1)
 	l.server.log.Info("link opened", l.attributes()...)
+	l.server.mu.Lock()
+	l.discharge()
+	l.server.mu.Unlock()
 	l.observe(LinkOpened, "")
 }
 
@@ -201,6 +217,7 @@ func (l *link) close() {
 	}
 	s.mu.Lock()
 	delete(s.links, l)
+	l.discharge()
 	s.mu.Unlock()
 	close(l.gone)
 	if l.confirmed.Load() {

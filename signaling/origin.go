@@ -2,7 +2,6 @@ package signaling
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -84,12 +83,4 @@ func preflight(w http.ResponseWriter) {
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, Parley-After")
 	h.Set("Access-Control-Max-Age", "7200")
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// clientAddress is the address that a request came from, for the log.
-func clientAddress(r *http.Request) string {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
-	}
-	return r.RemoteAddr
 }

@@ -20,7 +20,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 	if refusal != nil {
 		return refusal
 	}
-	ref := res.ref(bearer(r))
+	ref, from := res.ref(bearer(r)), s.clientAddress(r)
 	x := store.Exchange{Ack: post.Ack, Renew: true}
 	if post.After != nil {
 		x.After, x.Max = *post.After, maxRead
@@ -33,7 +33,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 	}
 	for i, message := range post.Frames {
 		u, refusal := wire.ParseNumbered(message, post.First+int64(i), s.limits)
-		x.Frames = append(x.Frames, s.sent(u, refusal))
+		x.Frames = append(x.Frames, s.sent(u, refusal, from))
 	}
 	result, err := s.store.Exchange(r.Context(), ref, x)
 	if err != nil {
@@ -45,6 +45,9 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 		refusal := wire.Refuse(wire.Gap)
 		refusal.Received = &result.Received
 		return refusal
+	}
+	if result.Wait > 0 {
+		return s.overRate(result)
 	}
 	frames := s.encodeFrames(result.Frames)
 	if refreshed(x.Frames, result) {

@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"cmp"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 
 // Message takes one message from the client. Numbered frames wait for Settle.
 func (l reader) Message(message []byte) {
+	size := len(message)
 	l.heard.Store(int64(time.Since(processStart)))
 	l.mu.Lock()
 	ending := l.ending != nil
@@ -31,14 +33,16 @@ func (l reader) Message(message []byte) {
 	}
 	u, refusal := wire.ParseUplink(message, l.server.limits)
 	switch {
+	case u.Numbered() && l.holds(u.N):
+		l.idle(1, size)
 	case u.Numbered():
 		if l.batch == nil {
 			l.batch = batches.Get().(*batch)
 		}
 		b := l.batch
-		b.frames[b.n] = l.server.sent(u, refusal)
+		b.frames[b.n] = l.server.sent(u, refusal, l.from)
 		b.n++
-		l.untold += len(message)
+		l.untold += size
 		if b.n == len(b.frames) || u.Kind == wire.KindLeave {
 			l.Settle()
 		}
@@ -51,11 +55,17 @@ func (l reader) Message(message []byte) {
 		if n := min(u.N, l.sent.Load()); n > l.acked.Load() {
 			l.acked.Store(n)
 			l.wake() // the mailbox has to hear of it: it may be full
+		} else {
+			l.idle(1, size)
 		}
 	case u.Kind == wire.KindPing:
+		l.idle(1, size)
 		l.send(wire.AppendPong(nil))
+	case u.Kind == wire.KindPong:
+		l.idle(1, size)
 	case u.Kind == wire.KindUse:
 		l.Settle()
+		l.idle(1, size)
 		if refusal := l.server.use(l.ref, l.kind, u.Link, u.After); refusal != nil {
 			l.refuse(refusal)
 		}
@@ -74,7 +84,10 @@ func (l reader) Settle() {
 }
 
 // Answer has what answers a control frame written.
-func (l reader) Answer(b []byte) { l.carry(b) }
+func (l reader) Answer(b []byte) {
+	l.idle(1, len(b))
+	l.carry(b)
+}
 
 // use confirms the probe of that number and kind; its link is woken by the store.
 func (s *Server) use(ref store.Ref, kind string, number, after int64) *wire.Error {
@@ -90,6 +103,7 @@ func (s *Server) use(ref store.Ref, kind string, number, after int64) *wire.Erro
 // take hands numbered frames to the store.
 func (l *link) take(frames []store.Sent) {
 	s := l.server
+	before := l.received
 	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{Frames: frames, Ack: l.acked.Load(), Fence: l.fence})
 	if err != nil {
 		if frames[len(frames)-1].Kind == store.Leave && isEnded(err, store.CodeLeft) {
@@ -106,6 +120,7 @@ func (l *link) take(frames []store.Sent) {
 	if result.Received > l.received {
 		l.received = result.Received
 	}
+	l.wasted(frames, before, result.Received)
 	if result.Gap {
 		if l.gap == result.Received+1 {
 			return // said once already: what was behind the gap is still coming in
@@ -114,6 +129,10 @@ func (l *link) take(frames []store.Sent) {
 		l.send(wire.Append(nil, wire.ReceivedFrame{
 			Kind: wire.KindReceived, N: result.Received, Code: wire.Gap, Message: wire.Gap.Row().Message,
 		}))
+		return
+	}
+	if result.Wait > 0 {
+		l.hold(result)
 		return
 	}
 	if l.received-l.told >= tellFrames || l.untold >= tellBytes {
@@ -130,10 +149,10 @@ func (l *link) refuse(refusal *wire.Error) {
 }
 
 // sent turns a numbered frame into the store's: as refused already, if it is not valid.
-func (s *Server) sent(u wire.Uplink, refusal *wire.Error) store.Sent {
+func (s *Server) sent(u wire.Uplink, refusal *wire.Error, from netip.Addr) store.Sent {
 	var id Identity
 	if refusal == nil && u.Kind == wire.KindRefresh {
-		id, refusal = s.refresh(u.Token)
+		id, refusal = s.refresh(u.Token, from)
 	}
 	if refusal != nil {
 		return store.Sent{N: u.N, Kind: store.Invalid, Refusal: store.Refusal{Code: string(refusal.Code), Message: refusal.Message}}

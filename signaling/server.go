@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
+	"github.com/parley-rtc/parley/signaling/internal/budget"
 	"github.com/parley-rtc/parley/signaling/internal/schedule"
 	"github.com/parley-rtc/parley/signaling/store"
 )
@@ -31,6 +32,12 @@ type Server struct {
 	state  state              // guarded by mu
 	links  map[*link]struct{} // guarded by mu; opened, as probes too, and not yet closed
 	sweeps map[string]*sweep  // guarded by mu; by room
+
+	probes    map[string]int // guarded by mu; links of a session that are not in use, if there are any
+	joins     *budget.Table  // what an address may ask for
+	idles     *budget.Table  // what comes to nothing on its links
+	forwarded sync.Once      // X-Forwarded-For of somebody who is not trusted was logged
+	crowded   sync.Once      // an address over the rate of joins was logged
 
 	strangers map[string]bool      // guarded by mu; origins that were refused and logged
 	lingering map[carrier]struct{} // guarded by mu; closed, and waiting for the other side's close
@@ -70,6 +77,9 @@ func New(cfg Config) (*Server, error) {
 		links:  make(map[*link]struct{}),
 		sweeps: make(map[string]*sweep),
 
+		probes:    make(map[string]int),
+		idles:     budget.NewTable(idleRateOfAddress),
+		joins:     budget.NewTable(budget.Rate{PerSecond: cfg.Limits.JoinRate, Burst: cfg.Limits.JoinBurst}),
 		strangers: make(map[string]bool),
 		lingering: make(map[carrier]struct{}),
 		parked:    make(map[*parked]struct{}),

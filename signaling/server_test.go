@@ -237,7 +237,7 @@ func TestAnIdleLinkIsOneGoroutine(t *testing.T) {
 
 func TestAFullRoomJoinsAtOnce(t *testing.T) {
 	const peers = 64
-	s := serve(t, signaling.Config{})
+	s := serve(t, signaling.Config{Limits: signaling.Limits{PerAddress: peers}})
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	all := make([]*wsLink, 0, peers)

@@ -32,7 +32,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 	}
 	var l *link
 	if refusal == nil {
-		l, refusal = s.open(conn, terms{kind: kindWebSocket, ref: res.ref(secret), after: after, probe: isProbe(query)})
+		l, refusal = s.open(conn, terms{kind: kindWebSocket, ref: res.ref(secret), after: after, probe: isProbe(query), from: s.clientAddress(r)})
 	}
 	if refusal != nil {
 		// A browser cannot read the status of a refused handshake, but a close code.

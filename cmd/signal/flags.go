@@ -34,6 +34,8 @@ type flags struct {
 	JWTIssuer   string   `name:"jwt-issuer" help:"Issuer that app tokens must name." env:"PARLEY_JWT_ISSUER" placeholder:"ISS"`
 	JWTAudience string   `name:"jwt-audience" help:"Audience that app tokens must name." env:"PARLEY_JWT_AUDIENCE" placeholder:"AUD"`
 
+	limitFlags
+
 	WebDir string `help:"Serve the editor from this directory instead of the program itself, while developing it." env:"PARLEY_WEB_DIR" placeholder:"DIR" type:"existingdir"`
 
 	daemon.AdminFlags
@@ -94,6 +96,9 @@ func (f *flags) check() error {
 	}
 	if !f.tokens() && (f.JWTIssuer != "" || f.JWTAudience != "") {
 		return daemon.Usagef("--jwt-issuer and --jwt-audience need --jwt-secret or --jwks-url: without them no token is asked for")
+	}
+	if err := f.checkLimits(); err != nil {
+		return err
 	}
 	if f.TurnSecret == "" {
 		f.TurnSecret = rand.Text()

@@ -68,7 +68,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if len(flags.TurnURL) > 0 {
 		ice.urls = flags.TurnURL
 	}
-	cfg := signaling.Config{ICEServers: ice.serve, Origins: flags.origins(), Logger: log}
+	cfg := signaling.Config{
+		ICEServers: ice.serve, Origins: flags.origins(), Limits: flags.limits(), TrustedProxies: flags.proxies, Logger: log,
+	}
 	if flags.tokens() {
 		verifier, err := tokens.New(tokens.Config{
 			Secrets:  flags.JWTSecret,
@@ -92,7 +94,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	health := &daemon.Health{}
 	server := newHTTPServer(flags, signals, health, log)
 	failed := make(chan error, 3)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(flags.guard(listener, log)) }()
 	if adminListener != nil {
 		admin := flags.AdminServer(daemon.Admin{
 			Health:  health,

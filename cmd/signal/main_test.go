@@ -258,6 +258,14 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		"an address without a colon":        {[]string{"--listen", "8080"}, []string{"--listen", "8080", ":8080"}},
 		"an address that cannot be had":     {[]string{"--listen", "192.0.2.77:1"}, []string{"192.0.2.77:1", "--listen"}},
 		"an address that is none":           {[]string{"--listen", "nonsense"}, []string{"nonsense", "--listen"}},
+		"a frame that is too small":         {[]string{"--max-frame", "10"}, []string{"--max-frame", "10", "1024", "245760"}},
+		"a limit of nothing":                {[]string{"--max-peers", "0"}, []string{"--max-peers", "at least 1"}},
+		"a limit that is no number":         {[]string{"--join-rate", "many"}, []string{"--join-rate", "many"}},
+		"a burst that is too small":         {[]string{"--rate-burst", "1000"}, []string{"--rate-burst", "1000", "524160"}},
+		"limits that contradict each other": {[]string{"--max-broadcast", "70000"}, []string{"--max-broadcast", "--max-frame"}},
+		"no connections":                    {[]string{"--max-connections=-1"}, []string{"--max-connections", "at least 1"}},
+		"a proxy that is none":              {[]string{"--trusted-proxy", "proxy.example"}, []string{"--trusted-proxy", "proxy.example", "10.0.0.0/8"}},
+		"the PROXY protocol of nobody":      {[]string{"--proxy-protocol"}, []string{"--proxy-protocol", "--trusted-proxy"}},
 		"a web directory that is not there": {[]string{"--web-dir", "/no/such/dir"}, []string{"--web-dir"}},
 	} {
 		t.Run(name, func(t *testing.T) {

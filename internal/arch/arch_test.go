@@ -29,13 +29,14 @@ var arrows = map[string][]string{
 	"cmd/signal": {"internal/daemon", "internal/metrics", "relay", "relay/credentials", "signaling", "signaling/tokens", "web"},
 	"cmd/turn":   {"internal/daemon", "relay", "relay/credentials"},
 
-	"signaling":           {"internal/hostname", "internal/wire", "signaling/internal/eventstream", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/socket", "signaling/internal/tally", "signaling/internal/websocket", "signaling/store"},
+	"signaling":           {"internal/hostname", "internal/wire", "signaling/internal/budget", "signaling/internal/eventstream", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/socket", "signaling/internal/tally", "signaling/internal/websocket", "signaling/store"},
 	"signaling/store":     {},
 	"signaling/storetest": {"signaling/store"},
 	"signaling/tokens":    {"signaling"},
 
+	"signaling/internal/budget":      {},
 	"signaling/internal/eventstream": {"signaling/internal/socket"},
-	"signaling/internal/memory":      {"signaling/store"},
+	"signaling/internal/memory":      {"signaling/internal/budget", "signaling/store"},
 	"signaling/internal/schedule":    {},
 	"signaling/internal/socket":      {},
 	"signaling/internal/tally":       {},

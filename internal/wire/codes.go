@@ -36,6 +36,8 @@ const (
 	WrongSecret     Code = "wrong_secret"
 	NoSession       Code = "no_session"
 	RoomFull        Code = "room_full"
+	TooManySessions Code = "too_many_sessions"
+	RateLimited     Code = "rate_limited"
 	PeerTaken       Code = "peer_taken"
 	AttemptReused   Code = "attempt_reused"
 	ResumeUsed      Code = "resume_used"
@@ -103,6 +105,8 @@ var Rows = []Row{
 	{WrongSecret, http.StatusUnauthorized, 4003, "the session's secret is missing or wrong"},
 	{NoSession, http.StatusNotFound, 4104, "the server knows no such session"},
 	{RoomFull, http.StatusConflict, 4000, "the room has as many peers as it may have"},
+	{TooManySessions, http.StatusTooManyRequests, 4000, "the room has as many sessions from this address as it may have"},
+	{RateLimited, http.StatusTooManyRequests, 4205, "too much in too short a time; wait before you try again"},
 	{PeerTaken, http.StatusConflict, 4000, "the peer id is in use"},
 	{AttemptReused, http.StatusUnprocessableEntity, 4000, "the attempt was used with another body"},
 	{ResumeUsed, http.StatusConflict, 4000, "the session was resumed already; join as new"},
@@ -159,7 +163,7 @@ type Error struct {
 	Limit   int64  `json:"limit,omitempty"` // the limit that was passed
 
 	RetryAfter float64 `json:"retryAfter,omitempty"` // seconds; 0: waiting does not help
-	Received   *int64  `json:"received,omitempty"`   // of a gap: the uplink frames received so far
+	Received   *int64  `json:"received,omitempty"`   // of a gap, or over the rate: the uplink frames received so far
 }
 
 // Error implements error.

@@ -103,12 +103,14 @@ type HelloFrame struct {
 	Peers    []Peer `json:"peers"`
 }
 
-// ReceivedFrame is the acknowledgement with its reason, as sent at a gap.
+// ReceivedFrame is the acknowledgement with its reason, as sent at a gap or over the rate.
 type ReceivedFrame struct {
 	Kind    string `json:"kind"`
 	N       int64  `json:"n"`
 	Code    Code   `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
+
+	RetryAfter float64 `json:"retryAfter,omitempty"` // seconds
 }
 
 // RefusedFrame tells that uplink frame Of was consumed and refused; without

@@ -142,7 +142,7 @@ func encodeAgain(t *testing.T, d Downlink) []byte {
 		if d.Code == "" {
 			return AppendReceived(nil, d.N)
 		}
-		return Append(nil, ReceivedFrame{d.Kind, d.N, d.Code, d.Message})
+		return Append(nil, ReceivedFrame{d.Kind, d.N, d.Code, d.Message, d.RetryAfter})
 	case KindRefused:
 		return Append(nil, RefusedFrame{d.Kind, d.N, d.Of, d.To, &Error{Code: d.Code, Message: d.Message}})
 	case KindPing:

@@ -12,8 +12,13 @@ type Limits struct {
 	Name          int `json:"name"`          // a peer's name
 	Meta          int `json:"meta"`          // a peer's meta
 	Peers         int `json:"peers"`         // peers in a room
+	PerAddress    int `json:"perAddress"`    // of those, from one address
 	MailboxFrames int `json:"mailboxFrames"` // frames waiting for one session
 	MailboxBytes  int `json:"mailboxBytes"`  // bytes waiting for one session
+	Rate          int `json:"rate"`          // bytes a second that a session may send, times the peers it reaches
+	Burst         int `json:"burst"`         // of those, at once
+	JoinRate      int `json:"joinRate"`      // joins a second from one address
+	JoinBurst     int `json:"joinBurst"`     // of those, at once
 }
 
 // JoinRequest is the body of a join.

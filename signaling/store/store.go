@@ -23,7 +23,7 @@ import (
 type Store interface {
 	// Join makes a session, or returns the one that the same attempt made. The
 	// room comes to be with its first session.
-	// Errors: ErrRoomFull, ErrPeerTaken, ErrAttemptReused, ErrResumeUsed, *EndedError.
+	// Errors: ErrRoomFull, ErrTooMany, ErrPeerTaken, ErrAttemptReused, ErrResumeUsed, *EndedError.
 	Join(ctx context.Context, room string, r JoinRequest) (Joined, error)
 
 	// Attach opens a link to a session, or confirms one that was opened as a probe. A
@@ -73,6 +73,7 @@ var (
 	ErrNoSession     = errors.New("store: no such session")
 	ErrWrongSecret   = errors.New("store: wrong secret")
 	ErrRoomFull      = errors.New("store: room is full")
+	ErrTooMany       = errors.New("store: too many sessions of one address")
 	ErrPeerTaken     = errors.New("store: peer id is taken")
 	ErrAttemptReused = errors.New("store: attempt was used with another body")
 	ErrResumeUsed    = errors.New("store: session was resumed already")
@@ -107,7 +108,11 @@ const (
 // Rules are the limits and times of a room: those of its latest join. They
 // travel with the joins, so that a store has no configuration of its own.
 type Rules struct {
-	Peers int // sessions in the room
+	Peers      int // sessions in the room
+	PerAddress int // of those, from one address; 0: as many
+
+	// What a session may send: Rate a second, and Burst at once, counted as [Sent.Cost]. Rate 0: as much as it likes.
+	Rate, Burst int // bytes
 
 	// What waits for one session. A frame counts Overhead and the bytes of its data, name,
 	// meta and message. Frames that peers send (Signal, and Changed by a change) may take three
@@ -145,6 +150,7 @@ type JoinRequest struct {
 	Resuming bool     // take over the peer id of the session with the secret of hash Resume,
 	Resume   [32]byte // if it has the same Subject, and the peer id wanted, if one is
 	Subject  string   // the app's id for the user; "": unknown
+	Address  string   // where it comes from, as Rules.PerAddress counts it; a session that resumes counts for nothing. "": unknown, and not counted
 	Deny     Deny
 	Expires  time.Duration // the session ends as expired so long from now, unless refreshed; 0: never
 
@@ -254,9 +260,10 @@ type Exchange struct {
 
 // Result is what an exchange came to.
 type Result struct {
-	Received   int64     // uplink frames received now
-	Gap        bool      // frames are missing before the first of those sent
-	Refused    []Refusal // of this exchange; also in the mailbox
+	Received   int64         // uplink frames received now
+	Gap        bool          // frames are missing before the first of those sent
+	Wait       time.Duration // frame Received + 1 was over Rules.Rate, and not taken: it may be after so long
+	Refused    []Refusal     // of this exchange; also in the mailbox
 	Frames     []Frame
 	Acked      int64 // the newest frame that was acknowledged
 	Tail       int64 // the newest frame in the mailbox
@@ -308,6 +315,22 @@ type Sent struct {
 
 	Subject string        // Refresh: whose the new token is; forbidden if not the session's
 	Expires time.Duration // Refresh: as JoinRequest.Expires
+}
+
+// Cost is what a frame takes of its session's Rules.Burst, if so many others are in the room: what it
+// puts into their mailboxes, and at least Overhead. A Leave is always taken.
+func (s Sent) Cost(others int) int {
+	if s.Kind == Leave {
+		return 0
+	}
+	size := Overhead + len(s.Data) + len(s.Meta) + len(s.Refusal.Message)
+	if s.Name != nil {
+		size += len(*s.Name)
+	}
+	if s.Kind == Broadcast || s.Kind == Change {
+		return size * max(others, 1)
+	}
+	return size
 }
 
 // Frame is one frame in a mailbox. Its slices are shared and never written to.

@@ -30,11 +30,14 @@ type Case struct {
 }
 
 // Cases is the contract.
-var Cases = slices.Concat(joinCases, frameCases, presenceCases, linkCases)
+var Cases = slices.Concat(joinCases, frameCases, presenceCases, linkCases, limitCases)
 
 // Rules are those of the rooms in the cases.
 var Rules = store.Rules{
 	Peers:         4,
+	PerAddress:    2,
+	Rate:          1 << 20,
+	Burst:         4 << 20,
 	MailboxFrames: 16,
 	MailboxBytes:  16 << 10,
 	Lease:         4 * time.Second,

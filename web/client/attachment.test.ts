@@ -68,6 +68,56 @@ test('at a gap everything after what the server has is sent again, once', () => 
   assert.deepEqual(numbers(sent), [2, 3])
 })
 
+test('what is over the rate is sent again after the wait, with what was added meanwhile', () => {
+  const { attachment, clock, hello, say, sent } = setUp()
+  hello()
+  for (let i = 0; i < 3; i++) attachment.send({ kind: 'signal', to: 'bob', epoch: 1, data: i })
+  sent.length = 0
+  say({ kind: 'received', n: 1, code: 'rate_limited', message: '', retryAfter: 2 })
+  attachment.send({ kind: 'leave' })
+  clock.pass(1999)
+  assert.deepEqual(sent, [])
+  assert.ok(attachment.isHeld)
+  clock.pass(1)
+  assert.deepEqual(numbers(sent), [2, 3, 4])
+  assert.ok(!attachment.isHeld)
+  say({ kind: 'received', n: 3, code: 'rate_limited', message: '', retryAfter: 0 })
+  clock.pass(50)
+  assert.deepEqual(numbers(sent), [2, 3, 4, 4])
+  say({ kind: 'received', n: 4 })
+  attachment.send({ kind: 'leave' })
+  assert.deepEqual(numbers(sent), [2, 3, 4, 4, 5])
+})
+
+test('a wait for the rate has a bound, and ends with the link', () => {
+  const [a, b] = [setUp(), setUp()]
+  for (const { attachment, hello, say } of [a, b]) {
+    hello()
+    attachment.send({ kind: 'leave' })
+    say({ kind: 'received', n: 0, code: 'rate_limited', message: '', retryAfter: 1e6 })
+  }
+  b.attachment.close()
+  a.sent.length = b.sent.length = 0
+  for (const { clock, say } of [a, b]) {
+    clock.pass(30_000)
+    say({ kind: 'pong' })
+    clock.pass(30_000)
+  }
+  assert.ok(numbers(a.sent).includes(1))
+  assert.deepEqual(b.sent, [])
+})
+
+test('a ping has everything acknowledged at once, since timers may be held back', () => {
+  const { clock, hello, say, signal, sent } = setUp()
+  hello()
+  signal(1)
+  say({ kind: 'ping' })
+  assert.deepEqual(sent, ['{"kind":"pong"}', '{"kind":"ack","n":1}'])
+  say({ kind: 'ping' })
+  clock.pass(20_000)
+  assert.equal(sent.length, 3)
+})
+
 test('a few frames are acknowledged after five seconds, all at once', () => {
   const { clock, hello, signal, sent } = setUp()
   hello()

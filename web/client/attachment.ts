@@ -9,9 +9,13 @@ import type { Numbered, Session } from './session.ts'
 const helloPatience = 10_000
 const probePatience = 2_000
 const ackDelay = 5_000
+const leastHold = 50
+const mostHold = 60_000
 
 type Hello = Extract<LinkFrame, { kind: 'hello' }>
 export type Notice = Extract<LinkFrame, { kind: 'refused' | 'ice' | 'drain' }>
+
+type TimerName = 'hello' | 'probe' | 'ack' | 'silence' | 'hold'
 
 /** What an attachment tells. */
 export interface AttachmentEvents {
@@ -30,7 +34,7 @@ export class Attachment {
   readonly #clock: Clock
   readonly #events: AttachmentEvents
   readonly #link: Link
-  readonly #cancels = new Map<'hello' | 'probe' | 'ack' | 'silence', () => void>()
+  readonly #cancels = new Map<TimerName, () => void>()
   #open = false
   #over = false
   #heard: number
@@ -52,8 +56,13 @@ export class Attachment {
   /** Sends an uplink frame, now or with the next link. False when it is too large for the server. */
   send(frame: UplinkFrame): boolean {
     const numbered = this.#session.number(frame)
-    if (numbered !== null && this.#open) this.#link.send(numbered.text)
+    if (numbered !== null && this.#open && !this.isHeld) this.#link.send(numbered.text)
     return numbered !== null
+  }
+
+  /** Whether frames wait, because the server said that more of them are over its rate. */
+  get isHeld(): boolean {
+    return this.#cancels.has('hold')
   }
 
   /** Finds out quickly whether the link still works. */
@@ -119,13 +128,14 @@ export class Attachment {
     switch (frame.kind) {
       case 'ping':
         this.#link.send('{"kind":"pong"}')
-        return
+        return this.#ack() // the timer may be held back while the page is hidden
       case 'pong':
         return
       case 'hello':
         return this.#hello(frame)
       case 'received':
         this.#session.received(frame.upTo)
+        if (frame.retryAfter !== undefined) return this.#hold(frame.retryAfter * 1000)
         if (frame.gap && this.#resentFrom !== frame.upTo) {
           this.#resentFrom = frame.upTo // once is enough: the link keeps what it is given in order
           this.#send(this.#session.waiting)
@@ -138,6 +148,11 @@ export class Attachment {
       default:
         this.#events.notice(frame)
     }
+  }
+
+  /** Sends nothing numbered for so many milliseconds, and then everything that the server has not. */
+  #hold(delay: number): void {
+    this.#timer('hold', Math.min(Math.max(delay, leastHold), mostHold), () => this.#send(this.#session.waiting))
   }
 
   #hello(frame: Hello): void {
@@ -164,7 +179,7 @@ export class Attachment {
     this.#timer('silence', silent >= bound ? bound : bound - silent, () => this.#watch())
   }
 
-  #timer(name: 'hello' | 'probe' | 'ack' | 'silence', delay: number, call: () => void): void {
+  #timer(name: TimerName, delay: number, call: () => void): void {
     this.#cancel(name)
     this.#cancels.set(
       name,
@@ -175,7 +190,7 @@ export class Attachment {
     )
   }
 
-  #cancel(name: 'hello' | 'probe' | 'ack' | 'silence'): void {
+  #cancel(name: TimerName): void {
     this.#cancels.get(name)?.()
     this.#cancels.delete(name)
   }

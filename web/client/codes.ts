@@ -26,6 +26,8 @@ export const codes = {
   wrong_secret: 4003,
   no_session: 4104,
   room_full: 4000,
+  too_many_sessions: 4000,
+  rate_limited: 4205,
   peer_taken: 4000,
   attempt_reused: 4000,
   resume_used: 4000,

@@ -44,7 +44,7 @@ export interface Refusal {
 /** Frames that belong to the link, from the server. */
 export type LinkFrame =
   | { readonly kind: 'hello'; readonly received: number; readonly at: number; readonly peers: readonly RosterEntry[] }
-  | { readonly kind: 'received'; readonly upTo: number; readonly gap: boolean }
+  | { readonly kind: 'received'; readonly upTo: number; readonly gap: boolean; /** Over the rate: in seconds. */ readonly retryAfter?: number }
   | ({ readonly kind: 'refused' } & Refusal)
   | { readonly kind: 'ping' | 'pong' | 'superseded' }
   | { readonly kind: 'ice'; readonly iceServers: RTCIceServer[]; readonly ttl: number }
@@ -130,7 +130,14 @@ function linkFrame(f: Fields): LinkFrame | null {
       return isCount(f.received) && isCount(f.at) && peers ? { kind: 'hello', received: f.received, at: f.at, peers } : null
     }
     case 'received':
-      return isCount(f.n) ? { kind: 'received', upTo: f.n, gap: f.code === 'gap' } : null
+      return isCount(f.n)
+        ? {
+            kind: 'received',
+            upTo: f.n,
+            gap: f.code === 'gap',
+            ...(f.code === 'rate_limited' && { retryAfter: isSeconds(f.retryAfter) ? f.retryAfter : 1 }),
+          }
+        : null
     case 'refused':
       return refused(f)
     case 'ice':

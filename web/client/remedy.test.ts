@@ -10,6 +10,8 @@ test('after a refused join', () => {
     ['draining', false, 'again'],
     ['internal', false, 'again'],
     ['room_full', false, 'again'],
+    ['too_many_sessions', false, 'again'],
+    ['rate_limited', false, 'again'],
     ['busy', false, 'again'],
     ['attempt_reused', true, 'rejoin'],
     ['lost', true, 'rejoin'],

@@ -11,7 +11,7 @@ export type Remedy =
   | 'start over'
 
 /** Refusals of a join that time may heal, whatever their status. */
-const passing = new Set(['room_full', 'busy', 'network', 'protocol'])
+const passing = new Set(['room_full', 'too_many_sessions', 'rate_limited', 'busy', 'network', 'protocol'])
 
 /** Decides after a join was refused. */
 export function afterRefusedJoin({ code, retry }: SignalError, wantedPeer: boolean): Remedy {

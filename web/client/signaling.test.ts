@@ -281,3 +281,30 @@ test('a page restored from the browser cache joins as another page of the same p
   assert.equal(a.id, id)
   assert.notEqual(a.network.joins[1]!.instance, a.network.joins[0]!.instance)
 })
+
+test('what is over the rate of the server waits, and arrives once and in order', async () => {
+  const narrow = await Server.build(['--max-peers', '4', '--max-frame', '4096', '--max-broadcast', '64', '--max-meta', '64', '--rate', '16384', '--rate-burst', '8192'])
+  try {
+    newRoom()
+    const [a, b] = [new Member({ url: narrow.url, room }), new Member({ url: narrow.url, room })]
+    members.push(a, b)
+    await a.join()
+    await b.join()
+    await until('each knows the other', () => a.knows(b) && b.knows(a))
+    const began = Date.now()
+    for (let i = 0; i < 40; i++) a.send(b, { i, fill: 'x'.repeat(1000) })
+    await until('all signals', () => b.received.length === 40)
+    assert.deepEqual(b.data.map((data) => (data as { i: number }).i), Array.from({ length: 40 }, (_, i) => i))
+    assert.ok(Date.now() - began > 1000, 'nothing was over the rate')
+    assert.deepEqual(a.log, [])
+    for (let i = 0; i < 40; i++) a.send(b, { i, fill: 'x'.repeat(1000) })
+    const { id } = a
+    await until('it has to wait', () => b.received.length > 44)
+    a.signaling.leave()
+    await until('the leave does not', () => b.log.includes(`left ${id} leave`), 1000)
+  } finally {
+    for (const member of members) member.signaling.leave()
+    members = []
+    await narrow.dispose()
+  }
+})

@@ -128,7 +128,7 @@ export class Signaling {
   /** Leaves the room for good. */
   leave(): void {
     if (this.state.name === 'closed') return
-    if (this.state.name === 'open') this.send({ kind: 'leave' })
+    if (this.state.name === 'open' && this.#attachment?.isHeld === false) this.send({ kind: 'leave' })
     else if (this.#session !== null) this.#endpoints.leave(this.#session.reply)
     this.#stop()
   }

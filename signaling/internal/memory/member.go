@@ -15,6 +15,7 @@ type member struct {
 	secret     [32]byte // hash
 	salt       []byte
 	subject    string
+	address    string
 	deny       store.Deny
 	attempt    [32]byte  // hash
 	body       [32]byte  // hash
@@ -24,7 +25,8 @@ type member struct {
 	used       bool // somebody has proved the secret since the join
 
 	peer     store.Peer
-	received int64 // uplink
+	received int64     // uplink
+	paid     time.Time // the account of what it sent
 	mail     mailbox
 	fence    int64 // the number of the link in use
 	links    int64 // the last number given to a link

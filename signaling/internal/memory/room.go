@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parley-rtc/parley/signaling/internal/budget"
 	"github.com/parley-rtc/parley/signaling/store"
 )
 
@@ -78,6 +79,9 @@ func (r *room) join(req store.JoinRequest) (store.Joined, error) {
 	if earlier == nil && len(r.peers) >= req.Rules.Peers {
 		return store.Joined{}, store.ErrRoomFull
 	}
+	if earlier == nil && r.tooMany(req) {
+		return store.Joined{}, store.ErrTooMany
+	}
 
 	r.rules = req.Rules
 	r.epoch = max(r.epoch+1, r.now.UnixMilli())
@@ -86,6 +90,7 @@ func (r *room) join(req store.JoinRequest) (store.Joined, error) {
 		secret:     req.SecretHash,
 		salt:       req.Salt,
 		subject:    req.Subject,
+		address:    req.Address,
 		deny:       req.Deny,
 		attempt:    req.Attempt,
 		body:       req.Body,
@@ -99,6 +104,7 @@ func (r *room) join(req store.JoinRequest) (store.Joined, error) {
 	}
 	if earlier != nil {
 		m.resumed, m.resumes = true, req.Resume
+		m.paid = earlier.paid // or who resumes again and again could send as much
 		r.bury(earlier, store.CodeResumed)
 	}
 	r.sessions[m.session] = m
@@ -119,6 +125,20 @@ func (r *room) attempted(attempt [32]byte) *member {
 		}
 	}
 	return nil
+}
+
+// tooMany says whether a room has as many sessions from the address of a join as it may.
+func (r *room) tooMany(req store.JoinRequest) bool {
+	if req.Rules.PerAddress == 0 || req.Address == "" {
+		return false
+	}
+	count := 0
+	for _, m := range r.peers {
+		if m.address == req.Address {
+			count++
+		}
+	}
+	return count >= req.Rules.PerAddress
 }
 
 // rejoined answers a join that was made before under the same attempt.
@@ -222,6 +242,9 @@ func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
 			result.Gap = true
 			break
 		}
+		if result.Wait = r.charge(m, sent); result.Wait > 0 {
+			break
+		}
 		m.received = sent.N
 		m.active = r.now
 		refused := r.take(m, sent)
@@ -247,6 +270,13 @@ func (r *room) exchange(m *member, x store.Exchange) (store.Result, error) {
 		result.Frames = m.mail.read(max(x.After, m.mail.acked), x.Max)
 	}
 	return result, nil
+}
+
+// charge has a session pay for a frame, or says how long until it can.
+func (r *room) charge(m *member, sent store.Sent) (wait time.Duration) {
+	rate := budget.Rate{PerSecond: r.rules.Rate, Burst: r.rules.Burst}
+	m.paid, wait = rate.Take(m.paid, r.now, sent.Cost(len(r.peers)-1))
+	return wait
 }
 
 // take does what one frame of a session asks for; it returns what of it is refused.

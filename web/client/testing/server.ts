@@ -9,21 +9,23 @@ import { repository } from './vectors.ts'
 export class Server {
   readonly #folder: string
   readonly #program: string
+  readonly #flags: readonly string[]
   #process: ChildProcess | null = null
   #port = 0
 
-  private constructor(folder: string, program: string) {
+  private constructor(folder: string, program: string, flags: readonly string[]) {
     this.#folder = folder
     this.#program = program
+    this.#flags = flags
   }
 
-  static async build(): Promise<Server> {
+  static async build(flags: readonly string[] = []): Promise<Server> {
     const folder = mkdtempSync(join(tmpdir(), 'parley-server-'))
     const built = join(folder, 'signal')
     const given = process.env.PARLEY_SIGNAL
     if (!given) execFileSync('go', ['build', '-o', built, './cmd/signal'], { cwd: repository, stdio: ['ignore', 'inherit', 'inherit'] })
     const program = given || built
-    const server = new Server(folder, program)
+    const server = new Server(folder, program, flags)
     await server.start()
     return server
   }
@@ -34,7 +36,7 @@ export class Server {
 
   /** Starts it, or starts it again where it was before; it serves when this returns. */
   async start(): Promise<void> {
-    const child = spawn(this.#program, ['--listen', `127.0.0.1:${this.#port}`, '--no-relay'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(this.#program, ['--listen', `127.0.0.1:${this.#port}`, '--no-relay', ...this.#flags], { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#process = child
     this.#port = await new Promise<number>((resolve, reject) => {
       let said = ''

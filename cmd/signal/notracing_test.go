@@ -1,0 +1,6 @@
+//go:build !race
+
+package main
+
+// racing says that the race detector is on, with which times say little.
+const racing = false
