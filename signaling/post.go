@@ -36,10 +36,10 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 		x.Frames = append(x.Frames, s.sent(u, refusal, from))
 	}
 	result, err := s.store.Exchange(r.Context(), ref, x)
+	s.due(res.room, result.Due) // also after a leave, which is answered by an error
 	if err != nil {
 		return refusalOfStore(err, s.log)
 	}
-	s.due(res.room, result.Due)
 	s.counts.exchanged(x.Frames, 0, result)
 	if result.Gap {
 		refusal := wire.Refuse(wire.Gap)

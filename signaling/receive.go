@@ -105,6 +105,7 @@ func (l *link) take(frames []store.Sent) {
 	s := l.server
 	before := l.received
 	result, err := s.store.Exchange(s.ctx, l.ref, store.Exchange{Frames: frames, Ack: l.acked.Load(), Fence: l.fence})
+	l.due(result.Due) // also after a leave, which is answered by an error
 	if err != nil {
 		if frames[len(frames)-1].Kind == store.Leave && isEnded(err, store.CodeLeft) {
 			l.observe(SessionLeft, "")
@@ -112,7 +113,6 @@ func (l *link) take(frames []store.Sent) {
 		l.fail(err)
 		return
 	}
-	l.due(result.Due)
 	s.counts.exchanged(frames, l.received, result)
 	if refreshed(frames, result) {
 		l.refreshICE()

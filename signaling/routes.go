@@ -131,7 +131,8 @@ func replyJSON(w http.ResponseWriter, status int, v any) {
 	_ = e.Encode(v)        // a client that does not take its reply asks again
 }
 
-// readBody reads a body of at most limit bytes.
+// readBody reads a body of at most limit bytes. One that broke off on its way is not answered: its client is to
+// try again, which it would not after a refusal.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *wire.Error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
@@ -139,7 +140,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *wir
 	case errors.As(err, &tooLarge):
 		return nil, wire.Refusef(wire.BodyTooLarge, "the body is over %d bytes", limit).Over(limit)
 	case err != nil:
-		return nil, wire.Refuse(wire.BadRequest)
+		panic(http.ErrAbortHandler)
 	}
 	return body, nil
 }
