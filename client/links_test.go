@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -219,5 +220,44 @@ func TestPollsAdaptToWhatCutsThem(t *testing.T) {
 		if l, is := e.(LinkChanged); is && l.Link == Auto {
 			t.Errorf("the link was given up: %v", alice.seen)
 		}
+	}
+}
+
+// TestAPollThatArrivesTwiceEndsNothing repeats polls, as proxies do when a backend is slow: the repetition is the newer poll,
+// so the client's own is answered as superseded.
+func TestAPollThatArrivesTwiceEndsNothing(t *testing.T) {
+	t.Parallel()
+	var polls, repeated atomic.Int64
+	repeat := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("wait") != "" && polls.Add(1)%2 == 1 {
+				again := r.Clone(r.Context())
+				query := again.URL.Query()
+				query.Del("wait")
+				again.URL.RawQuery = query.Encode()
+				late := make(chan struct{})
+				defer func() { <-late }()
+				go func() {
+					defer close(late)
+					time.Sleep(50 * time.Millisecond) // the client's own has arrived
+					next.ServeHTTP(httptest.NewRecorder(), again)
+					repeated.Add(1)
+				}()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	s := serve(t, signaling.Config{}, repeat)
+	alice := join(t, s.url, Options{Peer: "alice", Link: LongPoll})
+	bob := join(t, s.url, Options{Peer: "bob", Link: WebSocket})
+	for n := 0; n < 10 || repeated.Load() < 5; n++ {
+		bob.send("alice", n)
+		if got := await[Signal](alice, nil); alice.number(got) != n {
+			t.Fatalf("got %s, want %d", got.Data, n)
+		}
+		time.Sleep(150 * time.Millisecond) // for the next poll to be repeated while it waits
+	}
+	if err := alice.Err(); err != nil {
+		t.Errorf("the session ended: %v", err)
 	}
 }

@@ -16,6 +16,8 @@ const (
 	pollTime = 10 * time.Second // for an answer, beyond the wait
 	minWait  = 500 * time.Millisecond
 	maxWait  = 25 * time.Second
+
+	maxDenied = 3 // polls in a row that are answered as superseded, until that is believed
 )
 
 // waits are those of one poll after the other, as long as none is cut.
@@ -34,6 +36,7 @@ type polls struct {
 	level    int           // of waits
 	cap      time.Duration // the longest wait that was not cut; 0: none was
 	failures int
+	denied   int                // polls one after the other that were answered as superseded
 	cancel   context.CancelFunc // of the poll under way
 	turn     int                // rises with every poll, and when polling stops
 }
@@ -41,7 +44,7 @@ type polls struct {
 // begin has polling begin, as a new link.
 func (p *polls) begin(now time.Time) {
 	p.link = link{}
-	p.began, p.next, p.done, p.level, p.failures = now, now, 0, 0, 0
+	p.began, p.next, p.done, p.level, p.failures, p.denied = now, now, 0, 0, 0, 0
 }
 
 // stop ends polling.
@@ -124,7 +127,7 @@ func (s *stay) polled(reply wire.PollReply, after int64, wait time.Duration) {
 	if p.failures > 0 && s.opts.Link == Auto {
 		s.revive(now)
 	}
-	p.failures = 0
+	p.failures, p.denied = 0, 0
 	s.told(after)
 	s.up.ack(reply.Received)
 	if s.current == nil {
@@ -175,6 +178,12 @@ func (s *stay) pollFailed(took, wait time.Duration, err error) {
 		}
 		if refused.Code == string(wire.Superseded) {
 			if s.posts.using == nil && !now.Before(s.strays) && s.current == &p.link {
+				// A poll that was lost on its way back, or on its way there and came late, or that something
+				// in between repeated, is a newer poll of the same link. One more is newer still, and harms no other link.
+				if p.denied++; p.denied < maxDenied {
+					p.next = now.Add(jitter(s.opts.pace.retry, s.opts.pace.retryMax/3, p.denied))
+					return
+				}
 				s.end = &ending{err: refused}
 				return
 			}
