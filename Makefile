@@ -3,6 +3,8 @@
 # make web      builds the pages into web/dist, which is committed
 # make lint     golangci-lint, as pinned here
 # make fmt      formats the Go code as the linter wants it
+# make chaos    pairs that talk while their links break: 20 seeds of 100,000 messages
+# make fuzz     every fuzzer, for FUZZTIME each
 # make bench-signaling   compares the signaling server with others; about ten minutes
 # make image    the container image, parley
 
@@ -11,7 +13,7 @@ SIGNAL   := bin/signal
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser run build web lint fmt image setup bench-signaling
+.PHONY: test test-go test-web test-browser run build web lint fmt chaos fuzz image setup bench-signaling
 
 test: setup
 	$(MAKE) test-go
@@ -52,6 +54,12 @@ lint:
 
 fmt:
 	$(GOLANGCI) fmt ./...
+
+chaos:
+	go test -race -count=1 -timeout 60m -run '^TestChaos$$' -v ./client -args -seeds=20 -messages=100000
+
+fuzz:
+	test/fuzz.sh
 
 image:
 	docker build -t parley -f deploy/Dockerfile .
