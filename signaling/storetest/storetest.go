@@ -30,7 +30,7 @@ type Case struct {
 }
 
 // Cases is the contract.
-var Cases = slices.Concat(joinCases, frameCases, presenceCases, linkCases, limitCases)
+var Cases = slices.Concat(joinCases, frameCases, mailboxCases, presenceCases, linkCases, repeatCases, limitCases)
 
 // Rules are those of the rooms in the cases.
 var Rules = store.Rules{
