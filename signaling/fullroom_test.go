@@ -32,7 +32,7 @@ func fullRoom(t *testing.T, links []client.Link) {
 		candidates = 12
 		limit      = 3 * time.Minute // on a machine that is busy
 	)
-	s := serve(t, signaling.Config{})
+	s := serve(t, signaling.Config{Limits: signaling.Limits{PerAddress: peers}})
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	text := func(n int) json.RawMessage {
