@@ -60,13 +60,12 @@ func (c *slowConn) Write(p []byte) (int, error) {
 func TestAWebSocketThatProvesItselfAfterEventsDid(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	var once sync.Once
 	wrap := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/ws") {
-				first := false
-				once.Do(func() { first = true })
-				if first {
+				select {
+				case <-release:
+				default: // more than one, if a poll was opened later and superseded the first
 					w = slow{w, `"pong"`, release}
 				}
 			}
