@@ -10,7 +10,7 @@ import (
 
 const (
 	ackFrames = 64
-	ackBytes  = 256 << 10
+	ackBytes  = 64 << 10
 )
 
 // stay is one session at the server, from a join to its end. One goroutine, which calls run, owns

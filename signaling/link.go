@@ -3,6 +3,7 @@ package signaling
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,6 +118,8 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 	if refusal := s.refusing(); refusal != nil {
 		return nil, refusal
 	}
+	// The names are parts of the request's line, which they would keep.
+	t.ref.Room, t.ref.Session = strings.Clone(t.ref.Room), strings.Clone(t.ref.Session)
 	l := &link{server: s, conn: conn, terms: t, gone: make(chan struct{}), opened: time.Now()}
 	l.pinged = l.opened
 	l.heard.Store(int64(time.Since(processStart)))

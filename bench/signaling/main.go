@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.DurationVar(&o.window, "window", 2*time.Second, "how long to measure frames for, each time")
 	flags.StringVar(&o.json, "json", "bench/signaling/results.json", "the `file` for every single result; none if empty")
 	flags.StringVar(&o.profile, "profile", "", "a `folder` for Parley's profiles: its heap with all kinds of idle sessions, its CPU in the pair relay")
-	flags.StringVar(&o.field.GOGC, "gogc", "100", "`GOGC` of the servers written in Go")
+	flags.StringVar(&o.field.GOGC, "gogc", "50", "`GOGC` of the servers written in Go; cmd/signal has 50, too")
 	flags.StringVar(&o.field.Rivals, "rivals", "bench/signaling/rivals", "the `folder` where the rivals are installed")
 	child := flags.String("serve", "", "be this `server`: what the bench starts itself with")
 	listen := flags.String("listen", "", "with -serve: its `address`")

@@ -50,7 +50,7 @@ export interface Numbered {
 
 /** Acknowledge after so much, at the latest. */
 const ackFrames = 64
-const ackBytes = 256 * 1024
+const ackBytes = 64 * 1024
 
 /**
  * One session of the server: who this side is there, and the numbers of the frames both ways, across links. It does no

@@ -169,7 +169,7 @@ func (c *ParleyClient) frame() ([]byte, error) {
 	if c.heard, err = strconv.ParseInt(string(rest[:max(end, 0)]), 10, 64); err != nil {
 		return nil, fmt.Errorf("a frame without its number: %.100s", frame)
 	}
-	const ackFrames, ackBytes = 64, 256 << 10 // as the protocol asks
+	const ackFrames, ackBytes = 64, 64 << 10 // as the protocol asks
 	c.unsaid += len(frame)
 	if c.heard-c.acked < ackFrames && c.unsaid < ackBytes {
 		return frame, nil
