@@ -160,10 +160,7 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 		l.confirm()
 	}
 	l.beatAt(l.opened.Add(l.beatTime()))
-	hello := conn.Append(nil, 0, wire.Append(nil, wire.HelloFrame{
-		Kind: wire.KindHello, Link: l.fence, Received: attached.Received,
-		At: attached.Tail, Peers: wirePeers(attached.Peers),
-	}))
+	hello := conn.Append(nil, 0, wire.AppendHello(nil, l.fence, attached.Received, attached.Tail, wirePeers(attached.Peers)))
 	l.tell(func() {
 		l.open, l.dirty = true, true
 		l.queue = append(l.queue, hello) // the first: until it is open, nothing else is sent

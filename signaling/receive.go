@@ -179,7 +179,7 @@ func appendFrame(b []byte, f store.Frame) []byte {
 	case store.Signal:
 		return wire.AppendSignal(b, f.N, f.From, f.Epoch, f.Data, f.Broadcast)
 	case store.JoinedRoom:
-		return wire.Append(b, wire.JoinedFrame{Kind: wire.KindJoined, N: f.N, Peer: wirePeer(*f.Peer)})
+		return wire.AppendJoined(b, f.N, wirePeer(*f.Peer))
 	case store.LeftRoom:
 		return wire.Append(b, wire.LeftFrame{Kind: wire.KindLeft, N: f.N, Peer: f.Peer.ID, Epoch: f.Peer.Epoch, Reason: f.Reason})
 	case store.Changed:

@@ -1,10 +1,10 @@
 package signaling
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 	"mime"
 	"net/http"
@@ -134,7 +134,10 @@ func replyJSON(w http.ResponseWriter, status int, v any) {
 // readBody reads a body of at most limit bytes. One that broke off on its way is not answered: its client is to
 // try again, which it would not after a refusal.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *wire.Error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	const most = 4 << 10 // taken on the client's word
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), limit, most)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -142,7 +145,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *wir
 	case err != nil:
 		panic(http.ErrAbortHandler)
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 func isJSON(r *http.Request) bool {

@@ -67,11 +67,53 @@ func AppendPing(b []byte) []byte { return append(b, `{"kind":"ping"}`...) }
 // AppendPong appends the answer to a ping.
 func AppendPong(b []byte) []byte { return append(b, `{"kind":"pong"}`...) }
 
-// JoinedFrame is the frame that tells of a peer that joined.
-type JoinedFrame struct {
-	Kind string `json:"kind"`
-	N    int64  `json:"n"`
-	Peer
+// AppendJoined appends the frame that tells of a peer that joined.
+func AppendJoined(b []byte, n int64, p Peer) []byte {
+	b = append(b, `{"kind":"joined","n":`...)
+	b = strconv.AppendInt(b, n, 10)
+	b = append(b, ',')
+	b = p.appendFields(b)
+	return append(b, '}')
+}
+
+// AppendHello appends the first frame of every link: the uplink frames received, and the roster as of frame at.
+func AppendHello(b []byte, link, received, at int64, peers []Peer) []byte {
+	b = append(b, `{"kind":"hello","link":`...)
+	b = strconv.AppendInt(b, link, 10)
+	b = append(b, `,"received":`...)
+	b = strconv.AppendInt(b, received, 10)
+	b = append(b, `,"at":`...)
+	b = strconv.AppendInt(b, at, 10)
+	b = append(b, `,"peers":`...)
+	b = appendPeers(b, peers)
+	return append(b, '}')
+}
+
+func appendPeers(b []byte, peers []Peer) []byte {
+	b = append(b, '[')
+	for i, p := range peers {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = p.appendFields(append(b, '{'))
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}
+
+// appendFields appends the peer as encoding/json would, without the braces: ids are valid names,
+// and meta is valid JSON in one line.
+func (p Peer) appendFields(b []byte) []byte {
+	b = append(append(append(b, `"peer":"`...), p.Peer...), `","epoch":`...)
+	b = strconv.AppendInt(b, p.Epoch, 10)
+	b = append(append(append(b, `,"instance":"`...), p.Instance...), '"')
+	if p.Name != "" {
+		b = Append(append(b, `,"name":`...), p.Name)
+	}
+	if len(p.Meta) > 0 {
+		b = append(append(b, `,"meta":`...), p.Meta...)
+	}
+	return append(append(append(b, `,"presence":"`...), p.Presence...), '"')
 }
 
 // LeftFrame is the frame that tells of a peer that is gone.
@@ -92,15 +134,6 @@ type ChangedFrame struct {
 	Presence string          `json:"presence,omitempty"`
 	Name     *string         `json:"name,omitempty"`
 	Meta     json.RawMessage `json:"meta,omitempty"` // null: taken away
-}
-
-// HelloFrame is the first frame on every link.
-type HelloFrame struct {
-	Kind     string `json:"kind"`
-	Link     int64  `json:"link"`
-	Received int64  `json:"received"`
-	At       int64  `json:"at"`
-	Peers    []Peer `json:"peers"`
 }
 
 // ReceivedFrame is the acknowledgement with its reason, as sent at a gap or over the rate.

@@ -130,9 +130,9 @@ func encodeAgain(t *testing.T, d Downlink) []byte {
 	}
 	switch d.Kind {
 	case KindHello:
-		return Append(nil, HelloFrame{d.Kind, d.Link, d.Received, d.At, peers})
+		return AppendHello(nil, d.Link, d.Received, d.At, peers)
 	case KindJoined:
-		return Append(nil, JoinedFrame{d.Kind, d.N, Peer{d.Peer, d.Epoch, d.Instance, name, d.Meta, d.Presence}})
+		return AppendJoined(nil, d.N, Peer{d.Peer, d.Epoch, d.Instance, name, d.Meta, d.Presence})
 	case KindChanged:
 		return Append(nil, ChangedFrame{d.Kind, d.N, d.Peer, d.Epoch, d.Presence, d.Name, d.Meta})
 	case KindSignal:

@@ -40,13 +40,19 @@ type JoinReply struct {
 	Epoch      int64       `json:"epoch"`
 	Resumed    bool        `json:"resumed"`
 	At         int64       `json:"at"`
-	Peers      []Peer      `json:"peers"`
+	Peers      Roster      `json:"peers"`
 	ICEServers []ICEServer `json:"iceServers"`
 	TTL        float64     `json:"ttl"`
 	Heartbeat  float64     `json:"heartbeat"`
 	Limits     Limits      `json:"limits"`
 	Node       string      `json:"node"`
 }
+
+// Roster is written without reflection: there may be many in it.
+type Roster []Peer
+
+// MarshalJSON implements json.Marshaler.
+func (r Roster) MarshalJSON() ([]byte, error) { return appendPeers(nil, r), nil }
 
 // Peer is one entry of a roster.
 type Peer struct {

@@ -74,8 +74,11 @@ func (r *reader) each(limit int, handle func(message []byte), control func(opcod
 func (r *reader) fill() (err error) {
 	if r.at == r.end {
 		socket.Free(r.buf)
-		r.buf, r.at, r.end = nil, 0, 0
-		r.buf, r.end, err = r.Next()
+		r.at, r.end = 0, 0
+		if r.buf, r.end, err = r.Next(); err != nil {
+			socket.Free(r.buf)
+			r.buf, r.end = nil, 0
+		}
 		return err
 	}
 	if r.at > 0 {
