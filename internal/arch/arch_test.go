@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"relay/internal/pionturn": {"relay/internal/policy", "relay/internal/tally"},
 	"relay/internal/policy":   {},
 	"relay/internal/tally":    {},
+	"relay/internal/turn":     {"relay/internal/policy"},
 
 	"bench/signaling":                    {"bench/signaling/internal/contender", "bench/signaling/internal/dialect", "bench/signaling/internal/gauge", "bench/signaling/internal/sample", "bench/signaling/internal/serve"},
 	"bench/signaling/internal/contender": {"bench/signaling/internal/gauge", "bench/signaling/internal/serve"},

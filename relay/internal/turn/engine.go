@@ -1,0 +1,189 @@
+package turn
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/pion/stun/v3"
+)
+
+// Engine is the protocol machine of one worker. It has no lock: its owner calls one method at a time.
+// The time passed in must not go back.
+type Engine struct {
+	cfg      Config
+	shared   *Shared
+	sink     Sink
+	ports    Ports
+	policy   Policy
+	nonces   noncer
+	budget   budget
+	counters Counters
+
+	allocations map[tuple]*Allocation
+	streams     listeners
+	schedule    schedule
+	reserved    []*reservation // made by this engine, in the order they expire
+	leased      int64          // bytes of the shared pool not yet used
+
+	in      *stun.Message // the request being handled
+	out     *stun.Message // the answer to it
+	scratch [64]byte      // attribute values of answers
+	head    [64]byte      // headers of what goes to clients
+	peers   []judged      // of the request
+
+	salt        [4]byte // of transaction ids of indications
+	indications uint64
+}
+
+// New returns an engine without allocations, or every fault of the configuration at once.
+func New(cfg Config) (*Engine, error) {
+	cfg, err := cfg.resolved()
+	if err != nil {
+		return nil, fmt.Errorf("turn: %w", err)
+	}
+	feature := byte(featureAlgorithms)
+	if cfg.Username != nil {
+		feature |= featureAnonymity
+	}
+	e := &Engine{
+		cfg:         cfg,
+		shared:      cfg.Shared,
+		sink:        cfg.Sink,
+		ports:       cfg.Ports,
+		policy:      cfg.Policy,
+		nonces:      newNoncer(cfg.Shared.nonceKey[:], feature),
+		budget:      newBudget(cfg.AnswersPerSource, cfg.Answers),
+		allocations: make(map[tuple]*Allocation),
+		streams:     make(listeners),
+		in:          stun.NewWithOptions(stun.WithStrict(true)),
+		out:         stun.New(),
+	}
+	random(e.salt[:])
+	return e, nil
+}
+
+// FromClient handles a datagram of a client, or one message on its stream as [Frame] cut it.
+func (e *Engine) FromClient(now time.Time, c Client, p []byte) Effect {
+	switch {
+	case len(p) == 0:
+		e.drop(DroppedEmpty)
+	case isMessage(p[0]):
+		return e.message(now, c, p)
+	case isChannelData(p[0], e.cfg.WideChannels):
+		e.channelData(now, c, p)
+	default:
+		e.drop(DroppedFirstByte)
+		return Effect{Hangup: c.Transport.Stream()}
+	}
+	return Effect{}
+}
+
+// Has reports whether a client has an allocation.
+func (e *Engine) Has(c Client) bool { return e.allocations[c.tuple()] != nil }
+
+// Len returns the number of allocations.
+func (e *Engine) Len() int { return len(e.allocations) }
+
+// Gone ends what a client has when its connection is closed.
+func (e *Engine) Gone(c Client) {
+	if a := e.allocations[c.tuple()]; a != nil {
+		e.end(a)
+	}
+}
+
+// Close ends every allocation and gives back the ports kept for later ones.
+func (e *Engine) Close() {
+	for _, a := range e.allocations {
+		e.end(a)
+	}
+	for _, r := range e.reserved {
+		if e.shared.kept.expire(r) {
+			r.kept.Release()
+			e.shared.quota.leave(r.user, r.source, 1)
+		}
+	}
+	e.reserved = nil
+}
+
+// Revoke ends every allocation of a user and returns how many there were. Shared.Revoke refuses new
+// ones.
+func (e *Engine) Revoke(user string) int {
+	n := 0
+	for _, a := range e.allocations {
+		if a.user == user {
+			e.end(a)
+			n++
+		}
+	}
+	return n
+}
+
+// SetPolicy changes the policy and ends permissions, channels and connections to peers that it denies. It
+// returns how many permissions that were. Call it also when what a policy knows has changed.
+func (e *Engine) SetPolicy(p Policy) int {
+	e.policy = p
+	n := 0
+	for _, a := range e.allocations {
+		n += e.rejudge(a)
+	}
+	return n
+}
+
+// Next returns when Expire should be called next, or zero if there is nothing to expire.
+func (e *Engine) Next() time.Time {
+	var next time.Time
+	if len(e.schedule) > 0 {
+		next = e.schedule[0].due
+	}
+	if len(e.reserved) > 0 && (next.IsZero() || e.reserved[0].expires.Before(next)) {
+		next = e.reserved[0].expires
+	}
+	return next
+}
+
+// Expire ends what is due. Nothing depends on how late it is called, but memory and ports: what has
+// expired does not count any more.
+func (e *Engine) Expire(now time.Time) {
+	for len(e.schedule) > 0 && !now.Before(e.schedule[0].due) {
+		e.tick(e.schedule[0], now)
+	}
+	e.expireReservations(now)
+}
+
+// Counters returns what the engine has counted.
+func (e *Engine) Counters() Counters { return e.counters }
+
+// Allocations calls f for every allocation.
+func (e *Engine) Allocations(f func(Info)) {
+	for _, a := range e.allocations {
+		f(a.info())
+	}
+}
+
+func (e *Engine) drop(d Drop) { e.counters.DropsBy[d]++ }
+
+// live returns the allocation of a client, unless it has expired and only waits to be ended.
+func (e *Engine) live(key tuple, now time.Time) *Allocation {
+	a := e.allocations[key]
+	if a == nil || now.Before(a.due) {
+		return a
+	}
+	e.tick(a, now)
+	if a.ended {
+		return nil
+	}
+	return a
+}
+
+// listeners are the TCP relays of one engine.
+type listeners map[netip.AddrPort]*Relay
+
+func (l listeners) leave(r *Relay) { delete(l, r.relayed); delete(l, r.bound) }
+
+func (l listeners) enter(r *Relay) {
+	l[r.relayed] = r
+	if r.bound.IsValid() {
+		l[r.bound] = r
+	}
+}
