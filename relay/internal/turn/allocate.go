@@ -97,7 +97,7 @@ func (e *Engine) openRelays(a *Allocation, w asked, now time.Time) (stun.ErrorCo
 			return refusalOf(err)
 		}
 		if w.pair {
-			e.reserve(a, kept, now)
+			e.reserve(a, w.family, kept, now)
 		}
 		return 0, 0
 	}

@@ -63,7 +63,7 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// FromClient handles a datagram of a client, or one message on its stream as [Frame] cut it.
+// FromClient handles a datagram of a client, or one message on its stream as [Stream] cut it.
 func (e *Engine) FromClient(now time.Time, c Client, p []byte) Effect {
 	switch {
 	case len(p) == 0:

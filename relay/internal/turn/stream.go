@@ -9,31 +9,36 @@ import (
 // understood either.
 var ErrFrame = errors.New("not a TURN message")
 
-// MaxFrame is the size of the largest message on a stream.
+// MaxFrame is the size of the largest message on a stream: a STUN message of 65532 bytes behind its
+// header.
 const MaxFrame = headerSize + 65532
 
-// Frame returns how many bytes at the start of p, the bytes of a stream (RFC 8656 section 2.1), are
-// its next message, or 0 if more are needed to tell or it is not complete. A message is at most
-// [MaxFrame] bytes long and at least 4, so a reader with a buffer of that size always gets on.
-// The whole message, with its padding, is what FromClient takes. Wide is the engine's WideChannels.
-func Frame(p []byte, wide bool) (int, error) {
+// Stream cuts the bytes of a TCP or TLS connection into messages (RFC 8656 section 2.1, with the
+// padding of section 12.5). The zero value is a stream of which nothing has come yet.
+type Stream struct {
+	Wide  bool // the engine's WideChannels
+	begun bool // the first message, which is never ChannelData, has come
+}
+
+// Next returns how many bytes at the start of p, all that has come and was not cut off before, are
+// the next message, or 0 if more are needed to tell or it is not complete. A message is at least 4
+// bytes long and at most [MaxFrame], so a reader with a buffer of that size always gets on. The
+// whole message, with its padding, is what FromClient takes. The error is [ErrFrame].
+func (s *Stream) Next(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	var size int
+	size := 0
 	switch {
 	case isMessage(p[0]):
-		if len(p) >= 8 && binary.BigEndian.Uint32(p[4:]) != cookie {
-			return 0, ErrFrame
-		}
-		if len(p) >= 4 && p[3]&3 != 0 {
+		if len(p) >= 4 && p[3]&3 != 0 || len(p) >= 8 && binary.BigEndian.Uint32(p[4:]) != cookie {
 			return 0, ErrFrame
 		}
 		if len(p) < headerSize {
 			return 0, nil
 		}
 		size = headerSize + int(binary.BigEndian.Uint16(p[2:]))
-	case isChannelData(p[0], wide):
+	case s.begun && isChannelData(p[0], s.Wide):
 		if len(p) < 4 {
 			return 0, nil
 		}
@@ -44,6 +49,7 @@ func Frame(p []byte, wide bool) (int, error) {
 	if len(p) < size {
 		return 0, nil
 	}
+	s.begun = true
 	return size, nil
 }
 
