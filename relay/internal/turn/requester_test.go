@@ -53,6 +53,22 @@ func (s xorSetter) AddTo(m *stun.Message) error {
 	return stun.XORMappedAddress{IP: s.addr.Addr().AsSlice(), Port: int(s.addr.Port())}.AddToAs(m, s.t)
 }
 
+// mapped is peer with the address in IPv4-mapped form, which the codec does not write.
+func mapped(addr netip.AddrPort) stun.Setter { return mappedSetter(addr) }
+
+type mappedSetter netip.AddrPort
+
+func (s mappedSetter) AddTo(m *stun.Message) error {
+	addr := netip.AddrPort(s)
+	b := addr.Addr().As16()
+	value := append([]byte{0, byte(IPv6), byte(addr.Port()>>8) ^ 0x21, byte(addr.Port()) ^ 0x12}, b[:]...)
+	for i := range b {
+		value[4+i] ^= m.Raw[4+i]
+	}
+	m.Add(stun.AttrXORPeerAddress, value)
+	return nil
+}
+
 func peer(addr netip.AddrPort) stun.Setter { return xor(stun.AttrXORPeerAddress, addr) }
 func transport(protocol byte) stun.Setter {
 	return attr(stun.AttrRequestedTransport, protocol, 0, 0, 0)

@@ -43,7 +43,7 @@ func (e *Engine) toClient(now time.Time, r *Relay, peer netip.AddrPort, p []byte
 		return
 	}
 	if c := a.bound[keyOf(peer)]; c != nil && c.live(now) {
-		if e.mayDeliver(now, a, p, 0xFFFF) {
+		if e.mayDeliver(now, a, p, 4, 0xFFFF) {
 			binary.BigEndian.PutUint16(e.head[:], c.number)
 			binary.BigEndian.PutUint16(e.head[2:], uint16(len(p)))
 			packet := Packet{Head: e.head[:4], Body: p}
@@ -58,16 +58,29 @@ func (e *Engine) toClient(now time.Time, r *Relay, peer netip.AddrPort, p []byte
 		e.drop(DroppedPeer)
 		return
 	}
-	if e.mayDeliver(now, a, p, maxData) {
-		e.sink.ToClient(a.client, Packet{Head: e.dataHead(peer, len(p)), Body: p, Pad: padded(len(p)) - len(p)})
+	if head := e.dataHead(peer, len(p)); e.mayDeliver(now, a, p, len(head)+padded(len(p))-len(p), maxData) {
+		e.sink.ToClient(a.client, Packet{Head: head, Body: p, Pad: padded(len(p)) - len(p)})
 	}
 }
 
 // maxData is the most that a Data indication about an IPv6 peer carries.
 const maxData = 0xFFFC - 24 - attributeSize
 
-// mayDeliver counts a payload for a client if it fits and is within the limits.
-func (e *Engine) mayDeliver(now time.Time, a *Allocation, p []byte, most int) bool {
+// The largest datagram of UDP over IPv4, and of DTLS (RFC 6347 section 4.1).
+const (
+	maxUDP  = 65507
+	maxDTLS = 1 << 14
+)
+
+// mayDeliver counts a payload for a client if it fits, with so much around it and itself at most
+// that long, and is within the limits.
+func (e *Engine) mayDeliver(now time.Time, a *Allocation, p []byte, around, most int) bool {
+	switch a.client.Transport {
+	case UDP:
+		most = min(most, maxUDP-around)
+	case DTLS:
+		most = min(most, maxDTLS-around)
+	}
 	if len(p) > most {
 		e.drop(DroppedTooLong)
 		return false
