@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/pion/stun/v3"
@@ -104,6 +105,10 @@ func build(method stun.Method, class stun.MessageClass, setters ...stun.Setter) 
 
 // sign returns a message signed with what the requester has.
 func (u *requester) sign(method stun.Method, setters ...stun.Setter) []byte {
+	last := slices.Index(setters, stun.Setter(stun.Fingerprint))
+	if last >= 0 {
+		setters = slices.Delete(slices.Clone(setters), last, last+1)
+	}
 	m := &stun.Message{Raw: build(method, stun.ClassRequest, setters...)}
 	if err := m.Decode(); err != nil {
 		panic(err)
@@ -124,6 +129,9 @@ func (u *requester) sign(method stun.Method, setters ...stun.Setter) []byte {
 		chosen = algorithmMD5
 	}
 	u.how.addTo(m, chosen.key(u.username, u.realm, u.password))
+	if last >= 0 {
+		_ = stun.Fingerprint.AddTo(m)
+	}
 	return m.Raw
 }
 
