@@ -13,7 +13,7 @@ const (
 	channelLife    = 600 * time.Second
 )
 
-// Allocation is what a client has at the relay (RFC 8656 section 5).
+// Allocation is what a client has at the relay (RFC 8656 section 6).
 type Allocation struct {
 	client   Client
 	key      tuple
@@ -108,14 +108,14 @@ func (e *Engine) watch(a *Allocation, at time.Time) {
 
 // tick lets expire what is due.
 func (e *Engine) tick(a *Allocation, now time.Time) {
+	if !now.Before(a.expires()) {
+		e.end(a)
+		return
+	}
 	for _, r := range a.relays {
 		if r != nil && !now.Before(r.expires) {
 			e.closeRelay(r)
 		}
-	}
-	if a.relays == [2]*Relay{} {
-		e.end(a)
-		return
 	}
 	e.sweepIfDue(a, now)
 	e.plan(a)

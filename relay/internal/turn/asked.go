@@ -7,7 +7,7 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// Protocol numbers in REQUESTED-TRANSPORT, RFC 8656 section 18.9 and RFC 6062 section 4.1.
+// Protocol numbers in REQUESTED-TRANSPORT, RFC 8656 section 18.8 and RFC 6062 section 4.1.
 const (
 	protocolTCP = 6
 	protocolUDP = 17

@@ -5,7 +5,7 @@ import "net/netip"
 // Transport is what a client speaks to the relay over.
 type Transport uint8
 
-// The transports of RFC 8656 section 3.1.
+// The transports of RFC 8656 section 2.1.
 const (
 	UDP Transport = iota + 1
 	TCP

@@ -85,7 +85,7 @@ func (e *Engine) answerConnect(r *request, c *connection) {
 // Connected says that a Connect of a Listener has succeeded. The peer must not be read from before a client is
 // bound, but for up to 64 KiB to be passed on then. If it returns false, the connection must be closed.
 func (e *Engine) Connected(now time.Time, id uint32) bool {
-	c := e.shared.connections.get(id)
+	c := e.shared.connections.get(id, e.cfg.Index)
 	if c == nil || c.request == nil {
 		return false
 	}
@@ -100,7 +100,7 @@ func (e *Engine) Connected(now time.Time, id uint32) bool {
 
 // Failed says that a Connect of a Listener has failed.
 func (e *Engine) Failed(id uint32) {
-	c := e.shared.connections.get(id)
+	c := e.shared.connections.get(id, e.cfg.Index)
 	if c == nil || c.request == nil {
 		return
 	}

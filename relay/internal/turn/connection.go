@@ -21,6 +21,7 @@ const (
 // connection is a TCP connection between an allocation and a peer.
 type connection struct {
 	id       uint32
+	engine   int         // that made it
 	alloc    *Allocation // for the engine that made it alone to use
 	username string
 	peer     netip.AddrPort
@@ -50,11 +51,14 @@ func (cs *connections) add(c *connection) {
 	cs.byID[c.id] = c
 }
 
-// get returns a connection or nil.
-func (cs *connections) get(id uint32) *connection {
+// get returns a connection that an engine made, or nil.
+func (cs *connections) get(id uint32, engine int) *connection {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return cs.byID[id]
+	if c := cs.byID[id]; c != nil && c.engine == engine {
+		return c
+	}
+	return nil
 }
 
 func (cs *connections) remove(c *connection) {
@@ -77,24 +81,25 @@ func (cs *connections) isBound(c *connection) bool {
 	return c.bound
 }
 
-// bind binds the connection with an id and returns 0, or the error to answer with.
-func (cs *connections) bind(id uint32, username string) (stun.ErrorCode, Refusal) {
+// bind binds the connection with an id and returns the engine that made it, or the error to answer
+// with.
+func (cs *connections) bind(id uint32, username string) (int, stun.ErrorCode, Refusal) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	c := cs.byID[id]
 	switch {
 	case c == nil || !c.open || c.bound:
-		return stun.CodeBadRequest, RefusedConnection
+		return 0, stun.CodeBadRequest, RefusedConnection
 	case c.username != username:
-		return stun.CodeWrongCredentials, RefusedOtherUser
+		return 0, stun.CodeWrongCredentials, RefusedOtherUser
 	}
 	c.bound = true
-	return 0, 0
+	return c.engine, 0, 0
 }
 
 // addConnection makes a connection of an allocation to a peer.
 func (e *Engine) addConnection(a *Allocation, peer netip.AddrPort, deadline time.Time) *connection {
-	c := &connection{alloc: a, username: a.username, peer: peer, deadline: deadline}
+	c := &connection{engine: e.cfg.Index, alloc: a, username: a.username, peer: peer, deadline: deadline}
 	e.shared.connections.add(c)
 	if a.conns == nil {
 		a.conns = make(map[peerKey]*connection)
@@ -168,34 +173,37 @@ func (e *Engine) incoming(now time.Time, r *Relay, peer netip.AddrPort) (uint32,
 // typeConnectionAttempt is the indication's message type, RFC 6062 section 6.1.
 const typeConnectionAttempt = 0x001c
 
-// connectionBind handles a ConnectionBind request, RFC 6062 section 5.4, and returns the id of the
-// connection that is bound now, or 0.
-func (e *Engine) connectionBind(r *request) uint32 {
+// connectionBind handles a ConnectionBind request, RFC 6062 section 5.4.
+func (e *Engine) connectionBind(r *request) Effect {
+	effect := Effect{Authenticated: true}
 	value, err := r.msg.Get(stun.AttrConnectionID)
 	if err != nil || len(value) != 4 || !r.client.Transport.Stream() || r.alloc != nil {
 		e.refuse(r, stun.CodeBadRequest, RefusedMalformed)
-		return 0
+		return effect
 	}
 	id := binary.BigEndian.Uint32(value)
-	if code, why := e.shared.connections.bind(id, r.username); code != 0 {
+	owner, code, why := e.shared.connections.bind(id, r.username)
+	if code != 0 {
 		e.refuse(r, code, why)
-		return 0
+		return effect
 	}
 	e.succeed(r)
-	return id
+	effect.Bound, effect.Owner = id, owner
+	return effect
 }
 
-// Disconnected says that a peer connection has ended, or the client's that was bound to it.
+// Disconnected says that a peer connection of this engine has ended, or the client's that was bound
+// to it.
 func (e *Engine) Disconnected(id uint32) {
-	if c := e.shared.connections.get(id); c != nil {
+	if c := e.shared.connections.get(id, e.cfg.Index); c != nil {
 		e.forget(c.alloc, c)
 	}
 }
 
-// Carried counts bytes that went through a bound connection, to the peer or from it, and returns how
+// Carried counts bytes that went through a bound connection of this engine, to the peer or from it, and returns how
 // long to wait before carrying more, to stay within the limit of bits per second.
 func (e *Engine) Carried(now time.Time, id uint32, toPeer bool, n int) time.Duration {
-	c := e.shared.connections.get(id)
+	c := e.shared.connections.get(id, e.cfg.Index)
 	if c == nil {
 		return 0
 	}

@@ -20,3 +20,13 @@ func (discard) Close()                                             {}
 func (discard) Open(*Relay, Wish) (Opened, error)                  { return Opened{}, ErrPorts }
 func (discard) Claim(*Relay, Kept) (Opened, error)                 { return Opened{}, ErrPorts }
 func (discard) Listen(*Relay, Family) (Opened, error)              { return Opened{}, ErrPorts }
+
+// elsewhere is a bench without the other engines of the lab.
+type elsewhere struct{ *bench }
+
+func (elsewhere) Across(int, netip.AddrPort, netip.AddrPort, []byte) {}
+
+// addrPlus returns an address with another port.
+func addrPlus(a netip.AddrPort, n int) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr(), uint16(int(a.Port())+n))
+}

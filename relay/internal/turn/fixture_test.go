@@ -3,6 +3,7 @@ package turn
 import (
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,7 +74,12 @@ func (s *socket) Connect(peer netip.AddrPort, id uint32) {
 	s.b.dialed = append(s.b.dialed, dialed{s.addr, peer, id})
 }
 
+// books guards every bench's open, since a port that was kept may be claimed by another engine.
+var books sync.Mutex
+
 func (s *socket) Close() {
+	books.Lock()
+	defer books.Unlock()
 	if s.b.open[s.addr] != s {
 		s.b.lab.t.Errorf("%v is closed twice", s.addr)
 	}
@@ -88,6 +94,8 @@ func (b *bench) bind(f Family, port uint16, r *Relay) *socket {
 		addr = relay6
 	}
 	s := &socket{b, netip.AddrPortFrom(addr, port), r}
+	books.Lock()
+	defer books.Unlock()
 	b.open[s.addr] = s
 	return s
 }

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Family is an address family by its number in REQUESTED-ADDRESS-FAMILY (RFC 8656 section 18.8).
+// Family is an address family by its number in REQUESTED-ADDRESS-FAMILY (RFC 8656 section 18.6).
 type Family uint8
 
 // The address families.

@@ -23,25 +23,12 @@ func (e *Engine) refresh(r *request) {
 	}
 	expires := a.until(r.now, lifetime)
 	for _, relay := range a.relays {
-		if relay == nil || one && relay.family != Family(family[0]) {
-			continue
-		}
-		if lifetime == 0 {
-			e.closeRelay(relay)
-		} else {
+		if relay != nil && (!one || relay.family == Family(family[0])) {
 			relay.expires = expires
 		}
 	}
-	if a.relays == [2]*Relay{} {
-		e.end(a)
-	} else {
-		e.plan(a)
-	}
+	e.tick(a, r.now) // ends what lives no longer
 	e.begin(r, stun.ClassSuccessResponse)
-	if lifetime == 0 {
-		e.addLifetime(0)
-	} else {
-		e.addLifetime(expires.Sub(r.now))
-	}
+	e.addLifetime(expires.Sub(r.now))
 	e.finish(r)
 }

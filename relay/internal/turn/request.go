@@ -108,8 +108,7 @@ func (e *Engine) request(r *request) Effect {
 		return effect
 	}
 	if method == stun.MethodConnectionBind {
-		effect.Bound = e.connectionBind(r)
-		return effect
+		return e.connectionBind(r)
 	}
 	if r.alloc == nil {
 		e.refuse(r, stun.CodeAllocMismatch, RefusedNoAllocation)

@@ -49,4 +49,6 @@ type Effect struct {
 	// Bound is not zero after a ConnectionBind request: the connection now carries the bytes of
 	// this peer connection, both ways, beginning with the byte behind the request.
 	Bound uint32
+	// Owner is then the number of the engine that made the peer connection, and is told how it goes on.
+	Owner int
 }
