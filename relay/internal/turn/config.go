@@ -78,9 +78,10 @@ type Config struct {
 // resolved returns the configuration with its defaults filled in, or every fault at once.
 func (c Config) resolved() (Config, error) {
 	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	need := func(there bool, name string) {
 		if !there {
-			faults = append(faults, errors.New(name+" is missing"))
+			fault("%s is missing", name)
 		}
 	}
 	need(c.Shared != nil, "Shared")
@@ -89,7 +90,7 @@ func (c Config) resolved() (Config, error) {
 	need(c.Policy != nil, "Policy")
 	need(c.Account != nil, "Account")
 	if c.NoIPv4 && c.NoIPv6 {
-		faults = append(faults, errors.New("neither IPv4 nor IPv6 can be relayed"))
+		fault("neither IPv4 nor IPv6 can be relayed")
 	}
 	c.Realm = cmp.Or(c.Realm, "parley")
 	c.MaxSession = cmp.Or(c.MaxSession, 24*time.Hour)
@@ -106,11 +107,11 @@ func (c Config) resolved() (Config, error) {
 		"AnswersPerSource": int64(c.AnswersPerSource), "Answers": int64(c.Answers), "Bits": c.Bits,
 	} {
 		if n < 0 {
-			faults = append(faults, errors.New(name+" is negative"))
+			fault("%s is negative", name)
 		}
 	}
 	if len(c.Realm) > maxRealm {
-		faults = append(faults, fmt.Errorf("Realm is %d bytes long, at most %d are allowed", len(c.Realm), maxRealm))
+		fault("Realm is %d bytes long, at most %d are allowed", len(c.Realm), maxRealm)
 	}
 	if c.Began == nil {
 		c.Began = func(Info) {}

@@ -76,8 +76,10 @@ func TestDraining(t *testing.T) {
 }
 
 func TestNewReportsEveryFaultAtOnce(t *testing.T) {
-	_, err := New(Config{NoIPv4: true, NoIPv6: true, Realm: strings.Repeat("r", 128), MaxSession: -1, Permissions: -1,
-		Channels: -1, Connections: -1, NewPeers: -1, NewPeersPerSec: -1, AnswersPerSource: -1, Answers: -1, Bits: -1})
+	_, err := New(Config{
+		NoIPv4: true, NoIPv6: true, Realm: strings.Repeat("r", 128), MaxSession: -1, Permissions: -1,
+		Channels: -1, Connections: -1, NewPeers: -1, NewPeersPerSec: -1, AnswersPerSource: -1, Answers: -1, Bits: -1,
+	})
 	if err == nil {
 		t.Fatal("got no error")
 	}

@@ -52,7 +52,8 @@ func TestEnginesShareSafely(t *testing.T) {
 				b.Connected(l.now, b.dialed[len(b.dialed)-1].id)
 				ids <- b.dialed[len(b.dialed)-1].id
 				x := l.user("bob", TLS)
-				if got := codeOf(x.once(stun.MethodConnectionBind, connectionID(<-ids))); got != 0 {
+				// 400 is for a connection that has ended with its allocation meanwhile.
+				if got := codeOf(x.once(stun.MethodConnectionBind, connectionID(<-ids))); got != 0 && got != 400 {
 					t.Errorf("ConnectionBind: %d", got)
 				}
 				b.Carried(l.now, x.effect.Bound, true, 1)

@@ -1,0 +1,121 @@
+package turn
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v3"
+)
+
+// RFC 6062 section 5.3.
+func TestIncomingConnections(t *testing.T) {
+	l := newLab(t, setup{})
+	u, relayed := l.tcpUser("alice", TCP)
+	r := u.b.relayAt(relayed)
+	u.b.sent = nil
+	if _, ok := u.b.Incoming(l.now, r, peerA); ok || len(u.b.sent) != 0 {
+		t.Error("accepted without a permission")
+	}
+	u.permit(peerA)
+	u.b.sent = nil
+	id, ok := u.b.Incoming(l.now, r, peerA)
+	if !ok {
+		t.Fatal("not accepted with a permission")
+	}
+	m := u.answered()
+	if m.Type != stun.NewType(stun.MethodConnectionAttempt, stun.ClassIndication) || connectionIn(t, m) != id || addrIn(t, m, stun.AttrXORPeerAddress) != peerA {
+		t.Errorf("the client is told %v", m)
+	}
+	l.pass(30*time.Second - time.Millisecond)
+	if len(u.b.closed) != 0 {
+		t.Error("closed before 30 seconds")
+	}
+	l.pass(time.Millisecond)
+	if !slices.Equal(u.b.closed, []uint32{id}) {
+		t.Errorf("closed %v, want %v: it was not bound for 30 seconds", u.b.closed, id)
+	}
+	second, _ := u.b.Incoming(l.now, r, peerA)
+	v := l.user("alice", TLS)
+	if got := codeOf(v.once(stun.MethodConnectionBind, connectionID(second))); got != 0 || v.effect.Bound != second {
+		t.Errorf("ConnectionBind: %d, %+v", got, v.effect)
+	}
+	u.b.Disconnected(second)
+	if got := codeOf(l.user("alice", TLS).once(stun.MethodConnectionBind, connectionID(second))); got != 400 {
+		t.Errorf("ConnectionBind to a connection that has ended: %d, want 400", got)
+	}
+	own := netip.AddrPortFrom(relay4, 99)
+	u.permit(own)
+	u.b.drops(map[string]uint64{"peer-no-permission": 1})
+	if _, ok := u.b.Incoming(l.now, r, own); ok {
+		t.Error("accepted from the host's own address")
+	}
+	u.b.Gone(u.client)
+	if _, ok := u.b.Incoming(l.now, r, peerA); ok {
+		t.Error("accepted for an allocation that has ended")
+	}
+	u.b.drops(map[string]uint64{"from-own-address": 1, "closed": 1})
+	l.idle()
+}
+
+// Two TCP allocations of one relay are connected inside it.
+func TestConnectInside(t *testing.T) {
+	l := newLab(t, setup{})
+	alice, aliceAt := l.tcpUser("alice", TCP)
+	bob, bobAt := l.tcpUser("bob", TLS)
+	if got := codeOf(alice.once(stun.MethodConnect, peer(bobAt))); got != 447 {
+		t.Errorf("without bob's permission: %d, want 447", got)
+	}
+	bob.permit(aliceAt)
+	alice.raw(alice.sign(stun.MethodConnect, peer(bobAt)))
+	if len(alice.b.sent) != 2 || len(alice.b.dialed) != 0 || len(alice.b.joined) != 1 {
+		t.Fatalf("%d packets, %d dialed, %d joined; want 2, none, one", len(alice.b.sent), len(alice.b.dialed), len(alice.b.joined))
+	}
+	attempt, answer := decode(t, alice.b.sent[0].packet), decode(t, alice.b.sent[1].packet)
+	if alice.b.sent[0].to != bob.client || addrIn(t, attempt, stun.AttrXORPeerAddress) != aliceAt {
+		t.Errorf("bob is told %v", attempt)
+	}
+	a, b := connectionIn(t, answer), connectionIn(t, attempt)
+	if alice.b.joined[0] != [2]uint32{a, b} {
+		t.Errorf("joined %v, want %v and %v", alice.b.joined[0], a, b)
+	}
+	for user, id := range map[string]uint32{"alice": a, "bob": b} {
+		v := l.user(user, TCP)
+		if got := codeOf(v.once(stun.MethodConnectionBind, connectionID(id))); got != 0 || v.effect.Bound != id {
+			t.Errorf("%s binds: %d, %+v", user, got, v.effect)
+		}
+	}
+	alice.b.Gone(alice.client)
+	bob.b.Gone(bob.client)
+	l.idle()
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	l := newLab(t, setup{change: func(c *Config) { c.Connections = 3; c.Bits = 8000 }})
+	u, relayed := l.tcpUser("alice", TCP)
+	for i := range 5 {
+		want := -1
+		if i >= 3 {
+			want = 508
+		}
+		if got := codeOf(u.once(stun.MethodConnect, peer(netip.AddrPortFrom(peerA.Addr(), uint16(i+1))))); got != want {
+			t.Errorf("Connect %d: %d, want %d", i, got, want)
+		}
+	}
+	u.permit(peerB)
+	if _, ok := u.b.Incoming(l.now, u.b.relayAt(relayed), peerB); ok {
+		t.Error("a connection above the limit is accepted")
+	}
+	id := u.b.dialed[0].id
+	u.b.Connected(l.now, id)
+	wait := u.b.Carried(l.now, id, true, 1000) + u.b.Carried(l.now, id, false, 1000)
+	if wait < 2*time.Second || wait > 3*time.Second {
+		t.Errorf("2000 bytes at 1000 a second: waits sum up to %v", wait)
+	}
+	if got := u.b.Carried(l.now, id+1, true, 1000); got != 0 {
+		t.Errorf("an unknown connection waits %v", got)
+	}
+	u.b.Gone(u.client)
+	l.idle()
+}
