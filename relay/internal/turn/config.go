@@ -71,7 +71,8 @@ type Config struct {
 	// family and transport, and for TLS its domain if it has one.
 	Alternate func(c Client) (server netip.AddrPort, domain string, ok bool)
 
-	// Began and Ended are told of allocations. They must not call the engine.
+	// Began and Ended are told of allocations: for logs, for usage by user, and to close the
+	// connection of a client that has none any more. They must not call the engine.
 	Began, Ended func(Info)
 }
 

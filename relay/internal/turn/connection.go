@@ -213,7 +213,7 @@ func (e *Engine) Carried(now time.Time, id uint32, toPeer bool, n int) time.Dura
 	}
 	total.add(n)
 	way.add(n)
-	bytes := e.cfg.Bits / 8
+	bytes := (e.cfg.Bits + 7) / 8
 	if bytes == 0 {
 		return 0
 	}

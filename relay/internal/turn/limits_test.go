@@ -90,6 +90,27 @@ func TestSourcesAreNetworks(t *testing.T) {
 	}
 }
 
+// A request with more peers than there may be permissions is refused, not worked through.
+func TestTooManyPeersInOneRequest(t *testing.T) {
+	l := newLab(t, setup{})
+	u := l.user("alice", UDP)
+	u.allocate()
+	setters := make([]stun.Setter, 257)
+	for i := range setters {
+		setters[i] = peer(peerA)
+	}
+	if got := codeOf(u.request(stun.MethodCreatePermission, setters[:256]...)); got != 508 {
+		t.Errorf("256 peers that are new: %d, want 508 for the rate", got)
+	}
+	u.permit(peerA)
+	if got := codeOf(u.request(stun.MethodCreatePermission, setters[:256]...)); got != 0 {
+		t.Errorf("256 times the same peer: %d, want success", got)
+	}
+	if got := codeOf(u.request(stun.MethodCreatePermission, setters...)); got != 508 {
+		t.Errorf("257 peers: %d, want 508", got)
+	}
+}
+
 func TestPortsRunOut(t *testing.T) {
 	l := newLab(t, setup{})
 	u := l.user("alice", UDP)

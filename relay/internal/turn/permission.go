@@ -62,6 +62,10 @@ func (e *Engine) createPermission(r *request) {
 			e.refuse(r, stun.CodeBadRequest, RefusedMalformed)
 			return
 		}
+		if len(peers) >= e.cfg.Permissions { // no need to judge thousands
+			e.refuse(r, stun.CodeInsufficientCapacity, RefusedPermissions)
+			return
+		}
 		verdict, code, why := e.judge(a, peer.Addr())
 		if code != 0 {
 			e.refuse(r, code, why)

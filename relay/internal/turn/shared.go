@@ -35,7 +35,7 @@ type Shared struct {
 func NewShared(l Limits) *Shared {
 	s := &Shared{revoked: make(map[string]time.Time)}
 	random(s.nonceKey[:])
-	s.bits.rate = l.Bits / 8
+	s.bits.rate = (l.Bits + 7) / 8
 	s.quota.init(l)
 	s.directory.byAddr = make(map[netip.AddrPort]place)
 	s.kept.byToken = make(map[token]*reservation)

@@ -12,16 +12,7 @@ import (
 
 // FromPeer handles a datagram that arrived at a relay socket (RFC 8656 sections 11.3 and 12.7).
 func (e *Engine) FromPeer(now time.Time, r *Relay, peer netip.AddrPort, p []byte) {
-	peer = unmapped(peer)
-	if r.closed {
-		e.drop(DroppedClosed)
-		return
-	}
-	if found := r.alloc.permission(peer.Addr(), now); found != nil && found.inside && found.verdict != policy.Allowed {
-		e.drop(DroppedFromOwnAddress)
-		return
-	}
-	e.toClient(now, r, peer, p)
+	e.toClient(now, r, unmapped(peer), p, false)
 }
 
 // FromInside handles a payload that another engine of this relay handed over by [Sink.Across].
@@ -31,18 +22,33 @@ func (e *Engine) FromInside(now time.Time, from, to netip.AddrPort, p []byte) {
 		e.drop(DroppedClosed)
 		return
 	}
-	e.toClient(now, at.relay, from, p)
+	e.toClient(now, at.relay, from, p, true)
 }
 
 // toClient passes a payload from a peer on to the client of an allocation, as ChannelData if the
-// peer is bound to a channel, else in a Data indication.
-func (e *Engine) toClient(now time.Time, r *Relay, peer netip.AddrPort, p []byte) {
+// peer is bound to a channel, else in a Data indication. What has the relay's own address, but did
+// not come by the inside, is from another service of this host.
+func (e *Engine) toClient(now time.Time, r *Relay, peer netip.AddrPort, p []byte, inside bool) {
 	a := r.alloc
 	if r.closed || !now.Before(r.expires) {
 		e.drop(DroppedClosed)
 		return
 	}
-	if c := a.bound[keyOf(peer)]; c != nil && c.live(now) {
+	c := a.bound[keyOf(peer)]
+	var permitted *permission
+	if c != nil && c.live(now) {
+		permitted = c.permission
+	} else {
+		c, permitted = nil, a.permission(peer.Addr(), now)
+	}
+	switch {
+	case permitted == nil:
+		e.drop(DroppedPeer)
+		return
+	case permitted.inside && !inside && permitted.verdict != policy.Allowed:
+		e.drop(DroppedFromOwnAddress)
+		return
+	case c != nil:
 		if e.mayDeliver(now, a, p, 4, 0xFFFF) {
 			binary.BigEndian.PutUint16(e.head[:], c.number)
 			binary.BigEndian.PutUint16(e.head[2:], uint16(len(p)))
@@ -52,10 +58,6 @@ func (e *Engine) toClient(now time.Time, r *Relay, peer netip.AddrPort, p []byte
 			}
 			e.sink.ToClient(a.client, packet)
 		}
-		return
-	}
-	if a.permission(peer.Addr(), now) == nil {
-		e.drop(DroppedPeer)
 		return
 	}
 	if head := e.dataHead(peer, len(p)); e.mayDeliver(now, a, p, len(head)+padded(len(p))-len(p), maxData) {

@@ -130,7 +130,7 @@ func (e *Engine) toInside(now time.Time, from *Relay, to netip.AddrPort, body []
 	case !found:
 		return false
 	case at.engine == e.cfg.Index:
-		e.toClient(now, at.relay, from.relayed, body)
+		e.toClient(now, at.relay, from.relayed, body, true)
 	default:
 		e.sink.Across(at.engine, from.relayed, at.relayed, body)
 	}
@@ -139,7 +139,7 @@ func (e *Engine) toInside(now time.Time, from *Relay, to netip.AddrPort, body []
 
 // mayRelay reports whether so many bytes more are within the limits of bits per second.
 func (e *Engine) mayRelay(now time.Time, a *Allocation, size int) bool {
-	if bytes := e.cfg.Bits / 8; bytes > 0 {
+	if bytes := (e.cfg.Bits + 7) / 8; bytes > 0 {
 		burst := max(100*time.Millisecond, price(16<<10, bytes))
 		if !a.paid.pass(now.UnixNano(), price(int64(size), bytes), burst) {
 			e.drop(DroppedRate)
