@@ -68,6 +68,7 @@ func (e *Engine) newAllocation(r *request, w asked) *Allocation {
 		began:    r.now,
 		ends:     r.now.Add(e.cfg.MaxSession),
 		stream:   w.stream,
+		draft:    w.draft,
 		index:    -1,
 	}
 	if expires := r.account.Expires; e.cfg.StrictExpiry && !expires.IsZero() && expires.Before(a.ends) {
@@ -140,7 +141,11 @@ func (e *Engine) answerAllocate(r *request, a *Allocation) {
 		e.out.Add(stun.AttrReservationToken, a.token[:])
 	}
 	if a.half != 0 {
-		e.out.Add(attrAddressErrorCode, append(e.scratch[:0], byte(a.half), 0, byte(a.halfCode/100), byte(a.halfCode%100)))
+		attribute := attrAddressErrorCode
+		if a.draft {
+			attribute = attrAddressErrorCodeDraft
+		}
+		e.out.Add(attribute, append(e.scratch[:0], byte(a.half), 0, byte(a.halfCode/100), byte(a.halfCode%100)))
 	}
 	e.addXored(stun.AttrXORMappedAddress, r.client.Addr)
 	e.finish(r)

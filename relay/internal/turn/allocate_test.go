@@ -25,9 +25,10 @@ func TestAllocate(t *testing.T) {
 	}{
 		"UDP": {setters{udp}, 0, nil, 0, "4"},
 		"no REQUESTED-ADDRESS-FAMILY means IPv4, over IPv6 too": {setters{udp}, 0, nil, 0, "4"},
-		"IPv4 asked for":               {setters{udp, family(IPv4)}, 0, nil, 0, "4"},
-		"IPv6 asked for":               {setters{udp, family(IPv6)}, 0, nil, 0, "6"},
-		"both at once":                 {setters{udp, additional(IPv6)}, 0, nil, 0, "46"},
+		"IPv4 asked for": {setters{udp, family(IPv4)}, 0, nil, 0, "4"},
+		"IPv6 asked for": {setters{udp, family(IPv6)}, 0, nil, 0, "6"},
+		"both at once":   {setters{udp, additional(IPv6)}, 0, nil, 0, "46"},
+		"both at once, by the number that coturn's client has": {setters{udp, attr(attrAdditionalAddressFamilyDraft, 2, 0, 0, 0)}, 0, nil, 0, "46"},
 		"EVEN-PORT":                    {setters{udp, even}, 0, nil, 0, "4"},
 		"EVEN-PORT with a reservation": {setters{udp, pair}, 0, nil, 0, "4"},
 		"EVEN-PORT with both families, without a reservation": {setters{udp, even, additional(IPv6)}, 0, nil, 0, "46"},
@@ -155,6 +156,10 @@ func TestHalfOfADualAllocation(t *testing.T) {
 			}
 			u.b.Gone(u.client)
 			l.idle()
+			m = u.request(stun.MethodAllocate, transport(protocolUDP), attr(attrAdditionalAddressFamilyDraft, 2, 0, 0, 0))
+			if got, _ := m.Get(attrAddressErrorCodeDraft); codeOf(m) != test.code || !bytes.Equal(got, test.want) {
+				t.Errorf("by its number in the drafts: %d with %v, want %d with %v", codeOf(m), got, test.code, test.want)
+			}
 		})
 	}
 }

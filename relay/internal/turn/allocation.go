@@ -28,6 +28,7 @@ type Allocation struct {
 	relays   [2]*Relay // by family, nil where there is none
 	half     Family    // of a dual allocation, the family that could not be had; else 0
 	halfCode int       // and why
+	draft    bool      // it was asked for by the attribute's old number
 	token    token
 	reserved bool // token is set
 

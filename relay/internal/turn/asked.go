@@ -18,6 +18,7 @@ type asked struct {
 	stream   bool // TCP
 	family   Family
 	dual     bool // IPv4 and IPv6
+	draft    bool // by the attribute's old number
 	even     bool
 	pair     bool
 	token    []byte
@@ -40,6 +41,10 @@ func (e *Engine) parseAllocate(r *request) (w asked, code stun.ErrorCode, why Re
 	token, tokenErr := r.msg.Get(stun.AttrReservationToken)
 	family, familyErr := r.msg.Get(stun.AttrRequestedAddressFamily)
 	additional, additionalErr := r.msg.Get(attrAdditionalAddressFamily)
+	if additionalErr != nil {
+		additional, additionalErr = r.msg.Get(attrAdditionalAddressFamilyDraft)
+		w.draft = additionalErr == nil
+	}
 	fragment := r.msg.Contains(stun.AttrDontFragment)
 	lifetime, ok := requestedLifetime(r.msg)
 	switch {

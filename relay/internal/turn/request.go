@@ -15,6 +15,12 @@ const (
 	attrICMP                    stun.AttrType = 0x8004
 )
 
+// Numbers of the first two in the drafts, which coturn's client still uses.
+const (
+	attrAdditionalAddressFamilyDraft stun.AttrType = 0x8032
+	attrAddressErrorCodeDraft        stun.AttrType = 0x8033
+)
+
 // understood are the comprehension-required attributes that are known here, bit by bit; all of them
 // are below 64.
 const understood = uint64(1)<<stun.AttrMappedAddress | 1<<stun.AttrUsername | 1<<stun.AttrMessageIntegrity |
