@@ -142,6 +142,17 @@ func FuzzEngine(f *testing.F) {
 		}
 	}
 	f.Add(bytes.Repeat([]byte{0, 0, 4, 0x40, 0, 0, 0}, 3))
+	all := messages(u)
+	for kind := range byte(8) { // and whole sessions, over each transport
+		for _, allocate := range []string{"Allocate", "dual Allocate", "reserving", "TCP Allocate"} {
+			var script []byte
+			for _, name := range []string{allocate, "CreatePermission", "ChannelBind", "Send", "ChannelData", "Connect", "SHA-256", "ConnectionBind", allocate, "claiming", "Refresh", "Send", "ChannelData"} {
+				p := all[name]
+				script = append(append(script, kind|kind<<6, byte(len(p)>>8), byte(len(p))), p...)
+			}
+			f.Add(script)
+		}
+	}
 	f.Fuzz(func(t *testing.T, script []byte) {
 		l := newLab(t, setup{engines: 2})
 		clients := map[byte]*requester{}
