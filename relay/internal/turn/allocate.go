@@ -57,8 +57,8 @@ func (e *Engine) allocate(r *request) {
 	e.answerAllocate(r, a)
 }
 
-func (e *Engine) newAllocation(r *request, w asked) *Allocation {
-	a := &Allocation{
+func (e *Engine) newAllocation(r *request, w asked) *allocation {
+	a := &allocation{
 		client:   r.client,
 		key:      r.key,
 		id:       r.msg.TransactionID,
@@ -78,7 +78,7 @@ func (e *Engine) newAllocation(r *request, w asked) *Allocation {
 }
 
 // until returns when something that is to live so long ends.
-func (a *Allocation) until(now time.Time, lifetime time.Duration) time.Time {
+func (a *allocation) until(now time.Time, lifetime time.Duration) time.Time {
 	at := now.Add(lifetime)
 	if at.After(a.ends) {
 		return a.ends
@@ -87,7 +87,7 @@ func (a *Allocation) until(now time.Time, lifetime time.Duration) time.Time {
 }
 
 // openRelays opens what was asked for. On failure nothing is left open.
-func (e *Engine) openRelays(a *Allocation, w asked, now time.Time) (stun.ErrorCode, Refusal) {
+func (e *Engine) openRelays(a *allocation, w asked, now time.Time) (stun.ErrorCode, Refusal) {
 	expires := a.until(now, w.lifetime)
 	if w.token != nil {
 		return e.claim(a, token(w.token), now, expires)
@@ -129,7 +129,7 @@ func refusalOf(err error) (stun.ErrorCode, Refusal) {
 
 // answerAllocate sends the success response, from what the allocation knows: it is the same when the
 // request is repeated.
-func (e *Engine) answerAllocate(r *request, a *Allocation) {
+func (e *Engine) answerAllocate(r *request, a *allocation) {
 	e.begin(r, stun.ClassSuccessResponse)
 	for _, relay := range a.relays {
 		if relay != nil {

@@ -13,8 +13,8 @@ const (
 	channelLife    = 600 * time.Second
 )
 
-// Allocation is what a client has at the relay (RFC 8656 section 6).
-type Allocation struct {
+// allocation is what a client has at the relay (RFC 8656 section 6).
+type allocation struct {
 	client   Client
 	key      tuple
 	id       [12]byte // transaction that made it
@@ -61,7 +61,7 @@ type Info struct {
 	FromPeers Flow
 }
 
-func (a *Allocation) info() Info {
+func (a *allocation) info() Info {
 	i := Info{
 		Client: a.client, Username: a.username, User: a.user, TCP: a.stream, Began: a.began, Expires: a.expires(),
 		ToPeers: a.toPeers, FromPeers: a.fromPeer,
@@ -75,10 +75,10 @@ func (a *Allocation) info() Info {
 }
 
 // relay returns the relay of a family, or nil.
-func (a *Allocation) relay(f Family) *Relay { return a.relays[f-1] }
+func (a *allocation) relay(f Family) *Relay { return a.relays[f-1] }
 
 // expires returns when the last of its relays does.
-func (a *Allocation) expires() time.Time {
+func (a *allocation) expires() time.Time {
 	var last time.Time
 	for _, r := range a.relays {
 		if r != nil && r.expires.After(last) {
@@ -89,7 +89,7 @@ func (a *Allocation) expires() time.Time {
 }
 
 // plan sets when the allocation must be looked at next.
-func (e *Engine) plan(a *Allocation) {
+func (e *Engine) plan(a *allocation) {
 	due := a.sweep
 	for _, r := range a.relays {
 		if r != nil && (due.IsZero() || r.expires.Before(due)) {
@@ -100,7 +100,7 @@ func (e *Engine) plan(a *Allocation) {
 }
 
 // watch makes sure that the allocation is looked at when something of it expires.
-func (e *Engine) watch(a *Allocation, at time.Time) {
+func (e *Engine) watch(a *allocation, at time.Time) {
 	if a.sweep.IsZero() || at.Before(a.sweep) {
 		a.sweep = at
 		e.plan(a)
@@ -108,7 +108,7 @@ func (e *Engine) watch(a *Allocation, at time.Time) {
 }
 
 // tick lets expire what is due.
-func (e *Engine) tick(a *Allocation, now time.Time) {
+func (e *Engine) tick(a *allocation, now time.Time) {
 	if !now.Before(a.expires()) {
 		e.end(a)
 		return
@@ -123,7 +123,7 @@ func (e *Engine) tick(a *Allocation, now time.Time) {
 }
 
 // sweepIfDue makes room where something has expired.
-func (e *Engine) sweepIfDue(a *Allocation, now time.Time) {
+func (e *Engine) sweepIfDue(a *allocation, now time.Time) {
 	if !a.sweep.IsZero() && !now.Before(a.sweep) {
 		e.sweepAllocation(a, now)
 		e.plan(a)
@@ -131,7 +131,7 @@ func (e *Engine) sweepIfDue(a *Allocation, now time.Time) {
 }
 
 // sweepAllocation forgets what has expired and finds out when something will.
-func (e *Engine) sweepAllocation(a *Allocation, now time.Time) {
+func (e *Engine) sweepAllocation(a *allocation, now time.Time) {
 	var next time.Time
 	soonest := func(at time.Time) {
 		if next.IsZero() || at.Before(next) {
@@ -162,7 +162,7 @@ func (e *Engine) sweepAllocation(a *Allocation, now time.Time) {
 }
 
 // end ends an allocation.
-func (e *Engine) end(a *Allocation) {
+func (e *Engine) end(a *allocation) {
 	if a.ended {
 		return
 	}

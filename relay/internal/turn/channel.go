@@ -29,7 +29,7 @@ func (c *channel) live(now time.Time) bool {
 }
 
 // unbind forgets a channel.
-func (a *Allocation) unbind(c *channel) {
+func (a *allocation) unbind(c *channel) {
 	if a.channels[c.number] != c {
 		return // already
 	}

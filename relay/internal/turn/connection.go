@@ -22,7 +22,7 @@ const (
 type connection struct {
 	id       uint32
 	engine   int         // that made it
-	alloc    *Allocation // for the engine that made it alone to use
+	alloc    *allocation // for the engine that made it alone to use
 	username string
 	peer     netip.AddrPort
 	request  *request  // the Connect request to be answered, or nil
@@ -98,7 +98,7 @@ func (cs *connections) bind(id uint32, username string) (int, stun.ErrorCode, Re
 }
 
 // addConnection makes a connection of an allocation to a peer.
-func (e *Engine) addConnection(a *Allocation, peer netip.AddrPort, deadline time.Time) *connection {
+func (e *Engine) addConnection(a *allocation, peer netip.AddrPort, deadline time.Time) *connection {
 	c := &connection{engine: e.cfg.Index, alloc: a, username: a.username, peer: peer, deadline: deadline}
 	e.shared.connections.add(c)
 	if a.conns == nil {
@@ -110,7 +110,7 @@ func (e *Engine) addConnection(a *Allocation, peer netip.AddrPort, deadline time
 }
 
 // forget removes a connection from the books.
-func (e *Engine) forget(a *Allocation, c *connection) {
+func (e *Engine) forget(a *allocation, c *connection) {
 	if a.conns[keyOf(c.peer)] == c {
 		delete(a.conns, keyOf(c.peer))
 	}
@@ -118,7 +118,7 @@ func (e *Engine) forget(a *Allocation, c *connection) {
 }
 
 // closeConnection closes a connection; a client that waits for it is told.
-func (e *Engine) closeConnection(a *Allocation, c *connection) {
+func (e *Engine) closeConnection(a *allocation, c *connection) {
 	e.forget(a, c)
 	e.sink.CloseConn(c.id)
 	if c.request != nil {
@@ -128,7 +128,7 @@ func (e *Engine) closeConnection(a *Allocation, c *connection) {
 
 // expireConnection closes a connection that was not bound in time. It reports whether there is
 // something left that may expire.
-func (e *Engine) expireConnection(a *Allocation, c *connection, now time.Time) bool {
+func (e *Engine) expireConnection(a *allocation, c *connection, now time.Time) bool {
 	switch {
 	case now.Before(c.deadline):
 		return true

@@ -213,7 +213,7 @@ func TestThePacketPathAllocatesNothing(t *testing.T) {
 	e := l.engines[0]
 	c := Client{Addr: netip.MustParseAddrPort("203.0.113.5:1"), Transport: UDP}
 	r := &Relay{family: IPv4, port: discard{}, relayed: netip.AddrPortFrom(relay4, 1), expires: l.now.Add(maxLifetime)}
-	a := &Allocation{client: c, key: c.tuple(), ends: l.now.Add(maxLifetime), relays: [2]*Relay{r}, index: -1}
+	a := &allocation{client: c, key: c.tuple(), ends: l.now.Add(maxLifetime), relays: [2]*Relay{r}, index: -1}
 	r.alloc = a
 	e.allocations[a.key] = a
 	e.plan(a)

@@ -20,7 +20,7 @@ type Engine struct {
 	budget   budget
 	counters Counters
 
-	allocations map[tuple]*Allocation
+	allocations map[tuple]*allocation
 	streams     listeners
 	schedule    schedule
 	reserved    []*reservation // made by this engine, in the order they expire
@@ -54,7 +54,7 @@ func New(cfg Config) (*Engine, error) {
 		policy:      cfg.Policy,
 		nonces:      newNoncer(cfg.Shared.nonceKey[:], feature),
 		budget:      newBudget(cfg.AnswersPerSource, cfg.Answers),
-		allocations: make(map[tuple]*Allocation),
+		allocations: make(map[tuple]*allocation),
 		streams:     make(listeners),
 		in:          stun.NewWithOptions(stun.WithStrict(true)),
 		out:         stun.New(),
@@ -164,7 +164,7 @@ func (e *Engine) Allocations(f func(Info)) {
 func (e *Engine) drop(d Drop) { e.counters.DropsBy[d]++ }
 
 // live returns the allocation of a client, unless it has expired and only waits to be ended.
-func (e *Engine) live(key tuple, now time.Time) *Allocation {
+func (e *Engine) live(key tuple, now time.Time) *allocation {
 	a := e.allocations[key]
 	if a == nil || now.Before(a.due) {
 		return a

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v3"
+
+	"github.com/parley-rtc/parley/relay/internal/policy"
 )
 
 // RFC 6062 section 5.3.
@@ -115,6 +117,57 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	if got := u.b.Carried(l.now, id+1, true, 1000); got != 0 {
 		t.Errorf("an unknown connection waits %v", got)
+	}
+	u.b.Gone(u.client)
+	l.idle()
+}
+
+// Half of a dual TCP allocation takes its connections with it.
+func TestConnectionsEndWithTheirHalf(t *testing.T) {
+	l := newLab(t, setup{})
+	u := l.user("alice", TCP)
+	u.must(stun.MethodAllocate, transport(protocolTCP), additional(IPv6))
+	u.once(stun.MethodConnect, peer(peerA))
+	u.once(stun.MethodConnect, peer(peer6))
+	first, second := u.b.dialed[0], u.b.dialed[1]
+	if first.from.Addr() != relay4 || second.from.Addr() != relay6 {
+		t.Errorf("dialed from %v and %v, want one of each family", first.from, second.from)
+	}
+	got := u.raw(u.sign(stun.MethodRefresh, family(IPv6), lifetime(0)))
+	if len(got) != 2 || codeOf(decode(t, got[0])) != 447 || codeOf(decode(t, got[1])) != 0 {
+		t.Errorf("got %d packets, want 447 for the Connect and success for the Refresh", len(got))
+	}
+	if !slices.Equal(u.b.closed, []uint32{second.id}) {
+		t.Errorf("closed %v, want %v", u.b.closed, second.id)
+	}
+	if !u.b.Connected(l.now, first.id) {
+		t.Error("the other half's connection is gone too")
+	}
+	u.b.SetPolicy(peers(t, policy.Rules{Deny: []netip.Prefix{netip.PrefixFrom(peerA.Addr(), 32)}}))
+	if !slices.Equal(u.b.closed, []uint32{second.id, first.id}) {
+		t.Errorf("closed %v, want both: the policy denies the peer now", u.b.closed)
+	}
+	u.b.Gone(u.client)
+	l.idle()
+}
+
+// What is told of a connection that another engine made changes nothing.
+func TestConnectionsBelongToTheirEngine(t *testing.T) {
+	l := newLab(t, setup{engines: 2})
+	u, _ := l.tcpUser("alice", TCP)
+	u.once(stun.MethodConnect, peer(peerA))
+	id := u.b.dialed[0].id
+	other := l.engines[1]
+	other.Failed(id)
+	other.Disconnected(id)
+	if other.Connected(l.now, id) || other.Carried(l.now, id, true, 1) != 0 || !u.b.Connected(l.now, id) {
+		t.Error("another engine had a say")
+	}
+	v := l.user("alice", TLS)
+	v.b = other
+	v.once(stun.MethodConnectionBind, connectionID(id))
+	if v.effect.Bound != id || v.effect.Owner != 0 {
+		t.Errorf("got %+v, want the connection of engine 0", v.effect)
 	}
 	u.b.Gone(u.client)
 	l.idle()

@@ -115,8 +115,15 @@ func TestRefreshOfAHalf(t *testing.T) {
 
 	v := l.user("bob", UDP)
 	v.allocate(additional(IPv6))
+	v.bind(0x4000, peerA)
 	v.once(stun.MethodRefresh, family(IPv4), lifetime(0))
 	v.permit(peer6)
+	v.b.out = nil
+	v.raw([]byte{0x40, 0, 0, 0})
+	v.b.drops(map[string]uint64{"no-permission": 1})
+	if len(v.b.out) != 0 {
+		t.Error("relayed by the half that is gone")
+	}
 	if got := codeOf(v.request(stun.MethodCreatePermission, peer(peerA))); got != 443 {
 		t.Errorf("an IPv4 peer after IPv4 was deleted: %d, want 443", got)
 	}
@@ -162,6 +169,16 @@ func TestCredentialsEnd(t *testing.T) {
 		l.pass(10*time.Minute - time.Millisecond)
 		if u.b.Len() != 1 {
 			t.Error("ended early")
+		}
+		l.pass(time.Millisecond)
+		l.idle()
+	})
+	t.Run("less than a second left is told as one", func(t *testing.T) {
+		l := newLab(t, setup{change: func(c *Config) { c.StrictExpiry = true }})
+		u := l.user("late", UDP)
+		l.pass(time.Hour - time.Millisecond)
+		if got := lifetimeIn(t, u.must(stun.MethodAllocate, transport(protocolUDP))); got != 1 {
+			t.Errorf("got %d s, want 1", got)
 		}
 		l.pass(time.Millisecond)
 		l.idle()

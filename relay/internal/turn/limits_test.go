@@ -155,6 +155,12 @@ func TestTenThousandChannels(t *testing.T) {
 	if refused["channels"]+refused["peer-rate"] != 10_000-256 {
 		t.Errorf("refused %v", refused)
 	}
+	u.must(stun.MethodRefresh, lifetime(3600))
+	l.now = l.now.Add(channelLife) // nobody calls Expire, yet what has expired makes room
+	u.bind(minChannel, nth(20_000))
+	if len(a.channels) != 1 || len(a.permissions) != 1 {
+		t.Errorf("%d channels and %d permissions after they expired, want the new one", len(a.channels), len(a.permissions))
+	}
 	l.pass(time.Hour)
 	l.idle()
 }

@@ -19,7 +19,7 @@ type permission struct {
 }
 
 // permission returns the live permission for a peer, or nil.
-func (a *Allocation) permission(addr netip.Addr, now time.Time) *permission {
+func (a *allocation) permission(addr netip.Addr, now time.Time) *permission {
 	p := a.permissions[addr.As16()]
 	if p == nil || !now.Before(p.expires) {
 		return nil
@@ -37,7 +37,7 @@ func peerOf(m *stun.Message) (netip.AddrPort, bool) {
 }
 
 // judge returns why a peer cannot be had, if so, and its verdict.
-func (e *Engine) judge(a *Allocation, peer netip.Addr) (policy.Verdict, stun.ErrorCode, Refusal) {
+func (e *Engine) judge(a *allocation, peer netip.Addr) (policy.Verdict, stun.ErrorCode, Refusal) {
 	verdict, _ := e.policy.Judge(peer)
 	switch {
 	case verdict == policy.Denied:
@@ -98,7 +98,7 @@ type judged struct {
 }
 
 // roomForPeers returns why an allocation cannot have so many new permissions, if so.
-func (e *Engine) roomForPeers(a *Allocation, fresh int, now time.Time) Refusal {
+func (e *Engine) roomForPeers(a *allocation, fresh int, now time.Time) Refusal {
 	if fresh == 0 {
 		return 0
 	}
@@ -116,7 +116,7 @@ func (e *Engine) roomForPeers(a *Allocation, fresh int, now time.Time) Refusal {
 }
 
 // permit makes or refreshes a permission.
-func (e *Engine) permit(a *Allocation, addr netip.Addr, verdict policy.Verdict, now time.Time) *permission {
+func (e *Engine) permit(a *allocation, addr netip.Addr, verdict policy.Verdict, now time.Time) *permission {
 	p := a.permissions[addr.As16()]
 	if p == nil {
 		if a.permissions == nil {
@@ -135,7 +135,7 @@ func (e *Engine) permit(a *Allocation, addr netip.Addr, verdict policy.Verdict, 
 func (e *Engine) isRelay(addr netip.Addr) bool { return e.cfg.Relayed != nil && e.cfg.Relayed(addr) }
 
 // rejudge ends what the policy now denies and returns how many permissions that was.
-func (e *Engine) rejudge(a *Allocation) int {
+func (e *Engine) rejudge(a *allocation) int {
 	n := 0
 	for key, p := range a.permissions {
 		verdict, _ := e.policy.Judge(p.addr)

@@ -37,13 +37,14 @@ type Opened struct {
 	Listener Listener       // for TCP
 	Relayed  netip.AddrPort // the address to tell the client
 	Bound    netip.AddrPort // another address of this host that it can be reached at, if there is one
-	Kept     Kept           // the next port, if it was wished for
+	Kept     Kept           // the next port; needed if it was wished for
 }
 
 // Ports opens relay sockets. Opening does not block, so the engine can answer a request in one step;
 // docs/adr/0004-the-engine-opens-ports-in-one-step.md says why.
 type Ports interface {
-	// Open opens a UDP socket whose packets are passed to FromPeer with r.
+	// Open opens a UDP socket whose packets are passed to FromPeer with r; what comes after Close is
+	// dropped there. The error is ErrPorts or says why else there is no socket.
 	Open(r *Relay, w Wish) (Opened, error)
 	// Claim makes a kept port the socket of r. Engines of one relay claim each other's.
 	Claim(r *Relay, k Kept) (Opened, error)

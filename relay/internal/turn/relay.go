@@ -13,7 +13,7 @@ var errFamily = errors.New("address family not supported")
 
 // Relay is one relayed address of an allocation and the socket behind it.
 type Relay struct {
-	alloc    *Allocation
+	alloc    *allocation
 	family   Family
 	relayed  netip.AddrPort // told to clients
 	bound    netip.AddrPort // another way to reach it from this host, or zero
@@ -27,7 +27,7 @@ type Relay struct {
 func (r *Relay) Relayed() netip.AddrPort { return r.relayed }
 
 // open opens one relay of an allocation.
-func (e *Engine) open(a *Allocation, w asked, f Family, expires time.Time) (Kept, error) {
+func (e *Engine) open(a *allocation, w asked, f Family, expires time.Time) (Kept, error) {
 	if !e.relays(f) {
 		return nil, errFamily
 	}
@@ -61,7 +61,7 @@ func (e *Engine) adopt(r *Relay, o Opened) {
 }
 
 // claim makes the port behind a reservation token the allocation's.
-func (e *Engine) claim(a *Allocation, t token, now, expires time.Time) (stun.ErrorCode, Refusal) {
+func (e *Engine) claim(a *allocation, t token, now, expires time.Time) (stun.ErrorCode, Refusal) {
 	kept := e.shared.kept.take(t, now)
 	if kept == nil {
 		return stun.CodeInsufficientCapacity, RefusedReservation

@@ -42,7 +42,7 @@ type request struct {
 	client Client
 	key    tuple
 	msg    *stun.Message
-	alloc  *Allocation // of the five-tuple, or nil
+	alloc  *allocation // of the five-tuple, or nil
 
 	proven   bool // the client gets what is sent to it
 	username string

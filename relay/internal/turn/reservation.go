@@ -65,7 +65,7 @@ func (rs *reservations) expire(r *reservation) bool {
 }
 
 // reserve keeps the port next to an allocation's for the one who presents the token.
-func (e *Engine) reserve(a *Allocation, f Family, k Kept, now time.Time) {
+func (e *Engine) reserve(a *allocation, f Family, k Kept, now time.Time) {
 	r := &reservation{kept: k, family: f, user: a.user, source: a.source, expires: now.Add(reservationLife)}
 	e.shared.kept.add(r)
 	a.token, a.reserved = r.token, true

@@ -6,7 +6,7 @@ import (
 )
 
 // schedule is a heap of allocations, the one that is due first on top.
-type schedule []*Allocation
+type schedule []*allocation
 
 func (s schedule) Len() int           { return len(s) }
 func (s schedule) Less(i, j int) bool { return s[i].due.Before(s[j].due) }
@@ -18,7 +18,7 @@ func (s schedule) Swap(i, j int) {
 
 // Push implements [heap.Interface].
 func (s *schedule) Push(x any) {
-	a := x.(*Allocation)
+	a := x.(*allocation)
 	a.index = len(*s)
 	*s = append(*s, a)
 }
@@ -34,7 +34,7 @@ func (s *schedule) Pop() any {
 }
 
 // set puts an allocation in its place.
-func (s *schedule) set(a *Allocation, due time.Time) {
+func (s *schedule) set(a *allocation, due time.Time) {
 	a.due = due
 	if a.index < 0 {
 		heap.Push(s, a)
@@ -43,7 +43,7 @@ func (s *schedule) set(a *Allocation, due time.Time) {
 	}
 }
 
-func (s *schedule) remove(a *Allocation) {
+func (s *schedule) remove(a *allocation) {
 	if a.index >= 0 {
 		heap.Remove(s, a.index)
 	}

@@ -76,7 +76,7 @@ const (
 
 // mayDeliver counts a payload for a client if it fits, with so much around it and itself at most
 // that long, and is within the limits.
-func (e *Engine) mayDeliver(now time.Time, a *Allocation, p []byte, around, most int) bool {
+func (e *Engine) mayDeliver(now time.Time, a *allocation, p []byte, around, most int) bool {
 	switch a.client.Transport {
 	case UDP:
 		most = min(most, maxUDP-around)

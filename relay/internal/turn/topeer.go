@@ -98,7 +98,7 @@ attributes:
 }
 
 // toPeer sends a client's data to a peer that it has a permission for.
-func (e *Engine) toPeer(now time.Time, a *Allocation, p *permission, peer netip.AddrPort, body []byte, df bool) {
+func (e *Engine) toPeer(now time.Time, a *allocation, p *permission, peer netip.AddrPort, body []byte, df bool) {
 	r := a.relay(familyOf(peer.Addr()))
 	if r == nil { // the half of a dual allocation that was given up
 		e.drop(DroppedNoPermission)
@@ -138,7 +138,7 @@ func (e *Engine) toInside(now time.Time, from *Relay, to netip.AddrPort, body []
 }
 
 // mayRelay reports whether so many bytes more are within the limits of bits per second.
-func (e *Engine) mayRelay(now time.Time, a *Allocation, size int) bool {
+func (e *Engine) mayRelay(now time.Time, a *allocation, size int) bool {
 	if bytes := (e.cfg.Bits + 7) / 8; bytes > 0 {
 		burst := max(100*time.Millisecond, price(16<<10, bytes))
 		if !a.paid.pass(now.UnixNano(), price(int64(size), bytes), burst) {
