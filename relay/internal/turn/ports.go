@@ -41,7 +41,7 @@ type Opened struct {
 }
 
 // Ports opens relay sockets. Opening does not block, so the engine can answer a request in one step;
-// docs/adr/0004-the-engine-opens-ports-in-one-step.md says why.
+// docs/adr/0005-the-engine-opens-ports-in-one-step.md says why.
 type Ports interface {
 	// Open opens a UDP socket whose packets are passed to FromPeer with r; what comes after Close is
 	// dropped there. The error is ErrPorts or says why else there is no socket.
