@@ -198,7 +198,7 @@ func (c *relayConn) Close() error {
 		b := c.l.b
 		b.ports.release(c.advertised.Port())
 		b.ledger.leave(c.account)
-		c.allowance.Leave(time.Now())
+		c.allowance.Leave()
 		c.l.forget(c)
 	})
 	return nil

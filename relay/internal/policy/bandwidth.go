@@ -24,6 +24,7 @@ type Bandwidth struct {
 	mu      sync.Mutex
 	buckets map[netip.Addr]*Bucket // guarded by mu; those with allocations, and at most maxIdle of others
 	idle    int                    // guarded by mu; how many of them have none
+	latest  time.Time              // guarded by mu; when an allocation last began
 }
 
 // Bucket is what the clients of one address have left (a token bucket). A nil one is never empty.
@@ -58,6 +59,7 @@ func (b *Bandwidth) Enter(client netip.Addr, now time.Time) *Bucket {
 	addr := source(client)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.latest = now
 	bucket := b.buckets[addr]
 	switch {
 	case bucket == nil:
@@ -71,7 +73,7 @@ func (b *Bandwidth) Enter(client netip.Addr, now time.Time) *Bucket {
 }
 
 // Leave says that an allocation has ended.
-func (k *Bucket) Leave(now time.Time) {
+func (k *Bucket) Leave() {
 	if k == nil {
 		return
 	}
@@ -83,7 +85,7 @@ func (k *Bucket) Leave(now time.Time) {
 	}
 	b.idle++
 	if b.idle > maxIdle {
-		b.forget(now)
+		b.forget(b.latest)
 	}
 }
 
@@ -119,6 +121,18 @@ func (k *Bucket) Take(size int, now time.Time) bool {
 	}
 	k.left -= float64(size)
 	return true
+}
+
+// Spend counts so many bytes, of a stream that cannot be dropped, and returns how long to wait before more may go.
+func (k *Bucket) Spend(size int, now time.Time) time.Duration {
+	if k == nil {
+		return 0
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fill(now)
+	k.left -= float64(size)
+	return max(0, time.Duration(-k.left/k.of.rate*float64(time.Second)))
 }
 
 func (k *Bucket) full(now time.Time) bool {

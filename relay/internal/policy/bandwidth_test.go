@@ -55,6 +55,22 @@ func TestAQuietClientMaySendABurst(t *testing.T) {
 	}
 }
 
+func TestAStreamWaitsForWhatItOwes(t *testing.T) {
+	k := NewBandwidth(8_000_000).Enter(here, t0)
+	if got := k.Spend(500_000, t0); got != 0 {
+		t.Errorf("the burst costs %v", got)
+	}
+	if got := k.Spend(100_000, t0); got != 100*time.Millisecond {
+		t.Errorf("a tenth of a second's costs %v", got)
+	}
+	if k.Take(1, t0.Add(100*time.Millisecond)) || !k.Take(1, t0.Add(101*time.Millisecond)) {
+		t.Error("packets of the same address do not wait with it")
+	}
+	if got := (*Bucket)(nil).Spend(1<<30, t0); got != 0 {
+		t.Errorf("without a limit it costs %v", got)
+	}
+}
+
 func TestAllocationsOfAnAddressShareALimit(t *testing.T) {
 	b := NewBandwidth(8_000_000)
 	first := b.Enter(here, t0)
@@ -72,8 +88,8 @@ func TestAllocationsOfAnAddressShareALimit(t *testing.T) {
 		t.Error("another /64 shares the bucket")
 	}
 	pour(first, t0, time.Millisecond, 1000, time.Microsecond)
-	first.Leave(t0)
-	first.Leave(t0)
+	first.Leave()
+	first.Leave()
 	if again := b.Enter(here, t0); again.Take(16_000, t0) {
 		t.Error("a new allocation is a new burst")
 	}
@@ -88,7 +104,7 @@ func TestTheTableIsBounded(t *testing.T) {
 		if i%2 == 0 {
 			k.Take(1000, t0) // it is not full when it leaves
 		}
-		k.Leave(t0)
+		k.Leave()
 		if len(b.buckets) > maxIdle+2 {
 			t.Fatalf("%d addresses are remembered", len(b.buckets))
 		}
@@ -104,7 +120,7 @@ func TestWithoutALimitEverythingGoes(t *testing.T) {
 	if !k.Take(1<<30, t0) {
 		t.Error("it does not")
 	}
-	k.Leave(t0)
+	k.Leave()
 }
 
 func TestTakingAllocatesNothing(t *testing.T) {

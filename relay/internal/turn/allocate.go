@@ -52,6 +52,7 @@ func (e *Engine) allocate(r *request) {
 	e.allocations[a.key] = a
 	e.plan(a)
 	e.shared.quota.begun()
+	a.allowance = e.cfg.Limit.Enter(a.client.Addr.Addr(), r.now)
 	e.counters.Allocated++
 	e.cfg.Began(a.info())
 	e.answerAllocate(r, a)

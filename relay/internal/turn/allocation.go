@@ -3,6 +3,8 @@ package turn
 import (
 	"net/netip"
 	"time"
+
+	"github.com/parley-rtc/parley/relay/internal/policy"
 )
 
 // Lifetimes, RFC 8656 sections 3.2, 9 and 12.
@@ -38,10 +40,11 @@ type allocation struct {
 	conns       map[peerKey]*connection
 	sweep       time.Time // when something of these may expire first; zero: not before a relay
 
-	paid     gate // for bits per second
-	newPeers gate
-	toPeers  Flow
-	fromPeer Flow
+	paid      gate           // for bits per second
+	allowance *policy.Bucket // of its address; nil: no limit
+	newPeers  gate
+	toPeers   Flow
+	fromPeer  Flow
 
 	due   time.Time // for the schedule
 	index int       // in the schedule; -1: not there
@@ -178,5 +181,6 @@ func (e *Engine) end(a *allocation) {
 	e.schedule.remove(a)
 	e.shared.quota.leave(a.user, a.source, 1)
 	e.shared.quota.ended()
+	a.allowance.Leave()
 	e.cfg.Ended(info)
 }

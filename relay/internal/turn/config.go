@@ -63,6 +63,8 @@ type Config struct {
 	NewPeers       int   // new permissions at once; default 100
 	NewPeersPerSec int   // and then per second; default 20
 	Bits           int64 // per second and allocation, payload relayed, both ways together; 0: no limit
+	// Limit is what the allocations of one address may relay together; nil: no limit.
+	Limit *policy.Bandwidth
 
 	AnswersPerSource int // per second, to a source that has not returned a nonce; default 100
 	Answers          int // per second, to all of them; default 20000

@@ -213,11 +213,12 @@ func (e *Engine) Carried(now time.Time, id uint32, toPeer bool, n int) time.Dura
 	}
 	total.add(n)
 	way.add(n)
+	owed := a.allowance.Spend(n, now)
 	bytes := (e.cfg.Bits + 7) / 8
 	if bytes == 0 {
-		return 0
+		return owed
 	}
 	paid := max(int64(a.paid), now.UnixNano()-int64(100*time.Millisecond)) + int64(price(int64(n), bytes))
 	a.paid = gate(paid)
-	return max(0, time.Duration(paid-now.UnixNano()))
+	return max(owed, time.Duration(paid-now.UnixNano()))
 }

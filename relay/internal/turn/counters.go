@@ -64,6 +64,7 @@ const (
 	DroppedToOwnAddress        // to an address of this host where no allocation is
 	DroppedFromOwnAddress      // from an address of this host, through the network
 	DroppedRate                // beyond the allocation's bits per second
+	DroppedBandwidth           // beyond what the allocations of its address may relay
 	DroppedTotalRate           // beyond the relay's
 	DroppedTooLong             // does not fit into a message
 	DroppedICMP                // an ICMP error that is not passed on
@@ -72,7 +73,7 @@ const (
 
 var dropNames = [drops]string{
 	"empty", "first-byte", "malformed", "fingerprint", "method", "budget", "no-allocation", "no-channel", "no-permission",
-	"peer-no-permission", "closed", "to-own-address", "from-own-address", "rate", "total-rate", "too-long", "icmp",
+	"peer-no-permission", "closed", "to-own-address", "from-own-address", "rate", "bandwidth", "total-rate", "too-long", "icmp",
 }
 
 // String returns the drop's name in logs and metrics.

@@ -146,6 +146,10 @@ func (e *Engine) mayRelay(now time.Time, a *allocation, size int) bool {
 			return false
 		}
 	}
+	if !a.allowance.Take(size, now) {
+		e.drop(DroppedBandwidth)
+		return false
+	}
 	if e.shared.bits.rate == 0 {
 		return true
 	}
