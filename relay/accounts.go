@@ -4,24 +4,27 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/relay/credentials"
-	"github.com/parley-rtc/parley/relay/internal/pionturn"
+	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
 // account returns what the configuration knows about a username.
-func (c Config) account(username string, now time.Time) pionturn.Account {
+func (c Config) account(username string, now time.Time) turn.Account {
 	if password, ok := c.Users[username]; ok {
-		return pionturn.Account{Name: username, Passwords: []string{password}}
+		return turn.Account{User: username, Passwords: []string{password}}
 	}
 	if c.Keyring == nil {
-		return pionturn.Account{}
+		return turn.Account{}
 	}
-	passwords, err := c.Keyring.Lookup(username, now)
+	passwords, _ := c.Keyring.Lookup(username, now) // that it has expired is for the engine to see
 	if len(passwords) == 0 {
-		return pionturn.Account{}
+		return turn.Account{}
 	}
-	account := pionturn.Account{Name: username, Passwords: passwords, Expired: err != nil}
-	if _, user, err := credentials.Parse(username); err == nil && user != "" {
-		account.Name = user
+	account := turn.Account{User: username, Passwords: passwords}
+	if expires, user, err := credentials.Parse(username); err == nil {
+		account.Expires = expires
+		if user != "" {
+			account.User = user
+		}
 	}
 	return account
 }

@@ -2,14 +2,13 @@ package relay
 
 import (
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pion/stun/v3"
 
 	"github.com/parley-rtc/parley/relay/credentials"
-	"github.com/parley-rtc/parley/relay/internal/pionturn"
+	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
 func TestWrongCredentialsAreRefused(t *testing.T) {
@@ -71,18 +70,18 @@ func TestAnExpiredCredentialIsRefused(t *testing.T) {
 }
 
 func TestALiveAllocationOutlivesItsCredential(t *testing.T) {
-	server := newServer(t, Config{})
-	var expired atomic.Bool
-	server.backend.Account = func(name string, _ time.Time) pionturn.Account {
-		return pionturn.Account{Name: name, Passwords: []string{"secret"}, Expired: expired.Load()}
+	ring := keyring(t, "north")
+	credential, err := ring.Mint("alice", time.Now(), 3*time.Second)
+	if err != nil {
+		t.Fatal(err)
 	}
-	addr := start(t, server)
-	r := newRequester(t, addr, "alice", "secret")
+	_, addr := serve(t, Config{Keyring: ring})
+	r := newRequester(t, addr, credential.Username, credential.Password)
 	if got := codeOf(r.request(stun.MethodAllocate, transportUDP)); got != 0 {
 		t.Fatalf("Allocate: %d", got)
 	}
+	time.Sleep(time.Until(credential.Expires))
 
-	expired.Store(true)
 	if got := codeOf(r.request(stun.MethodRefresh)); got != 0 {
 		t.Errorf("Refresh after expiry: %d, want success", got)
 	}
@@ -92,32 +91,33 @@ func TestALiveAllocationOutlivesItsCredential(t *testing.T) {
 	if got := codeOf(r.request(stun.MethodAllocate, transportUDP)); got != stun.CodeAllocMismatch {
 		t.Errorf("another Allocate after expiry: %d, want 437", got)
 	}
-	if got := codeOf(newRequester(t, addr, "alice", "secret").request(stun.MethodAllocate, transportUDP)); got != stun.CodeUnauthorized {
+	if got := codeOf(newRequester(t, addr, credential.Username, credential.Password).request(stun.MethodAllocate, transportUDP)); got != stun.CodeUnauthorized {
 		t.Errorf("Allocate elsewhere after expiry: %d, want 401", got)
 	}
 }
 
 func TestAccount(t *testing.T) {
 	ring := keyring(t, "north", "south")
-	now := time.Unix(1700000000-3600, 0)
+	expires := time.Unix(1700000000, 0)
+	now := expires.Add(-time.Hour)
 	minted := []string{"Cd/49soE35ICqcJF/bCTn8Z4OyE=", "FJeNoC0yJtNekwCa5JT/sW/1Ls4="}
 	cfg := Config{Keyring: ring, Users: map[string]string{"bob": "secret", "1700000000:bob": "odd"}}
 	tests := map[string]struct {
 		cfg      Config
 		username string
 		now      time.Time
-		want     pionturn.Account
+		want     turn.Account
 	}{
-		"a time-limited name":                {cfg, "1700000000:alice", now, pionturn.Account{Name: "alice", Passwords: minted}},
-		"a time-limited name, late":          {cfg, "1700000000:alice", now.Add(2 * time.Hour), pionturn.Account{Name: "alice", Passwords: minted, Expired: true}},
-		"a fixed name":                       {cfg, "bob", now, pionturn.Account{Name: "bob", Passwords: []string{"secret"}}},
-		"a fixed name that looks like a key": {cfg, "1700000000:bob", now, pionturn.Account{Name: "1700000000:bob", Passwords: []string{"odd"}}},
-		"nobody":                             {cfg, "mallory", now, pionturn.Account{}},
-		"nobody, without a keyring":          {Config{Users: cfg.Users}, "1700000000:alice", now, pionturn.Account{}},
+		"a time-limited name":                {cfg, "1700000000:alice", now, turn.Account{User: "alice", Passwords: minted, Expires: expires}},
+		"a time-limited name, late":          {cfg, "1700000000:alice", now.Add(2 * time.Hour), turn.Account{User: "alice", Passwords: minted, Expires: expires}},
+		"a fixed name":                       {cfg, "bob", now, turn.Account{User: "bob", Passwords: []string{"secret"}}},
+		"a fixed name that looks like a key": {cfg, "1700000000:bob", now, turn.Account{User: "1700000000:bob", Passwords: []string{"odd"}}},
+		"nobody":                             {cfg, "mallory", now, turn.Account{}},
+		"nobody, without a keyring":          {Config{Users: cfg.Users}, "1700000000:alice", now, turn.Account{}},
 	}
 	for name, test := range tests {
 		got := test.cfg.account(test.username, test.now)
-		if got.Name != test.want.Name || got.Expired != test.want.Expired || len(got.Passwords) != len(test.want.Passwords) {
+		if got.User != test.want.User || !got.Expires.Equal(test.want.Expires) || len(got.Passwords) != len(test.want.Passwords) {
 			t.Errorf("%s: got %+v, want %+v", name, got, test.want)
 			continue
 		}
@@ -131,8 +131,8 @@ func TestAccount(t *testing.T) {
 
 func TestAnonymousUsersOfAKeyringHaveAQuotaEach(t *testing.T) {
 	cfg := Config{Keyring: keyring(t, "north")}
-	first := cfg.account("1700000000:", time.Unix(0, 0)).Name
-	second := cfg.account("1700000001:", time.Unix(0, 0)).Name
+	first := cfg.account("1700000000:", time.Unix(0, 0)).User
+	second := cfg.account("1700000001:", time.Unix(0, 0)).User
 	if first == "" || first == second {
 		t.Errorf("accounts are %q and %q, want two", first, second)
 	}

@@ -117,7 +117,7 @@ func echo(t *testing.T) net.Addr {
 	t.Helper()
 	conn := listen(t)
 	go func() {
-		buf := make([]byte, 2048)
+		buf := make([]byte, 1<<16)
 		for {
 			n, from, err := conn.ReadFrom(buf)
 			if err != nil {
@@ -132,7 +132,7 @@ func echo(t *testing.T) net.Addr {
 // expect fails the test unless the next datagram is want, from there.
 func expect(t *testing.T, conn net.PacketConn, want []byte, from net.Addr) {
 	t.Helper()
-	buf := make([]byte, 2048)
+	buf := make([]byte, 1<<16)
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}

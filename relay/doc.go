@@ -8,5 +8,6 @@
 // everything else (private networks, the host itself, cloud services beside it) is denied unless
 // the configuration allows it. Packets between two clients of one server stay inside the process.
 //
-// Clients speak UDP, and UDP over IPv4 is relayed.
+// Clients come over UDP, TCP, TLS and DTLS, by IPv4 and IPv6; relayed is UDP over both, and TCP (RFC 6062) where
+// it is asked for. The server listens to nothing by itself: it is handed sockets, listeners and connections.
 package relay

@@ -137,14 +137,61 @@ func TestAClosedServerServesNothing(t *testing.T) {
 	}
 }
 
-func TestAnAllocationEndsWithItsLifetime(t *testing.T) {
+func TestAnAllocationEndsWhenItsClientSaysSo(t *testing.T) {
 	server, addr := serve(t, Config{})
 	r := newRequester(t, addr, "alice", "secret")
-	if got := codeOf(r.request(stun.MethodAllocate, transportUDP, attribute(stun.AttrLifetime, 0, 0, 0, 1))); got != 0 {
+	if got := codeOf(r.request(stun.MethodAllocate, transportUDP)); got != 0 {
 		t.Fatalf("Allocate: %d", got)
 	}
-	eventually(t, server, "the allocation to end", func(s Stats) bool { return s.Allocations == 0 })
+	if got := codeOf(r.request(stun.MethodRefresh, attribute(stun.AttrLifetime, 0, 0, 0, 0))); got != 0 {
+		t.Fatalf("Refresh: %d", got)
+	}
+	if got := server.Stats().Allocations; got != 0 {
+		t.Errorf("%d allocations live, want 0", got)
+	}
 	if got := codeOf(r.request(stun.MethodRefresh)); got != 437 {
 		t.Errorf("Refresh afterwards: %d, want 437", got)
+	}
+}
+
+func TestStrictExpiryEndsAllocationsOnTime(t *testing.T) {
+	ring := keyring(t, "north")
+	credential, err := ring.Mint("alice", time.Now(), 2*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, addr := serve(t, Config{Keyring: ring, StrictExpiry: true})
+	allocate(t, addr, credential.Username, credential.Password)
+	eventually(t, server, "the allocation to end", func(s Stats) bool { return s.Allocations == 0 })
+	if early := time.Until(credential.Expires); early > 0 {
+		t.Errorf("it ended %v early", early)
+	}
+}
+
+func TestARevokedUserIsOut(t *testing.T) {
+	ring := keyring(t, "north")
+	server, addr := serve(t, Config{Keyring: ring, Users: map[string]string{"bob": "secret"}})
+	mint := func() (string, string) {
+		t.Helper()
+		credential, err := ring.Mint("alice", time.Now(), time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return credential.Username, credential.Password
+	}
+	username, password := mint()
+	allocate(t, addr, username, password)
+	allocate(t, addr, username, password)
+	allocate(t, addr, "bob", "secret")
+	if got := server.Revoke("alice"); got != 2 {
+		t.Errorf("%d allocations ended, want 2", got)
+	}
+	if got := server.Stats().Allocations; got != 1 {
+		t.Errorf("%d allocations live, want bob's", got)
+	}
+	username, password = mint()
+	refused(t, newClient(t, addr, username, password), "401")
+	if got := server.Stats().Refusals["revoked"]; got == 0 {
+		t.Errorf("refusals = %v, want one as revoked", server.Stats().Refusals)
 	}
 }

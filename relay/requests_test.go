@@ -25,11 +25,10 @@ func TestAllocateRefuses(t *testing.T) {
 		want       stun.ErrorCode
 		reason     string
 	}{
-		"no transport":         {nil, stun.CodeBadRequest, "incomplete"},
-		"TCP":                  {[]stun.Setter{attribute(stun.AttrRequestedTransport, 6, 0, 0, 0)}, stun.CodeUnsupportedTransProto, "transport"},
-		"IPv6":                 {[]stun.Setter{transportUDP, attribute(stun.AttrRequestedAddressFamily, 2, 0, 0, 0)}, stun.CodeAddrFamilyNotSupported, "family"},
-		"a reservation":        {[]stun.Setter{transportUDP, attribute(stun.AttrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8)}, stun.CodeInsufficientCapacity, "reservation"},
-		"an unfragmented path": {[]stun.Setter{transportUDP, attribute(stun.AttrDontFragment)}, stun.CodeUnknownAttribute, ""},
+		"no transport":  {nil, stun.CodeBadRequest, "malformed"},
+		"TCP":           {[]stun.Setter{attribute(stun.AttrRequestedTransport, 6, 0, 0, 0)}, stun.CodeUnsupportedTransProto, "transport"},
+		"IPv6":          {[]stun.Setter{transportUDP, attribute(stun.AttrRequestedAddressFamily, 2, 0, 0, 0)}, stun.CodeAddrFamilyNotSupported, "family"},
+		"a reservation": {[]stun.Setter{transportUDP, attribute(stun.AttrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8)}, stun.CodeInsufficientCapacity, "reservation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := server.Stats().Refusals[test.reason]

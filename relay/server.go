@@ -2,28 +2,26 @@ package relay
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
+	"time"
 
-	"github.com/parley-rtc/parley/relay/internal/pionturn"
 	"github.com/parley-rtc/parley/relay/internal/policy"
-	"github.com/parley-rtc/parley/relay/internal/tally"
+	"github.com/parley-rtc/parley/relay/internal/turn"
+	"github.com/parley-rtc/parley/relay/internal/worker"
 )
 
-// ErrServerClosed is what Serve returns after Shutdown or Close.
+// ErrServerClosed is what Serve and its like return after Shutdown or Close.
 var ErrServerClosed = errors.New("relay: server closed")
 
 // Server is a STUN and TURN server. All its methods may be called concurrently.
 type Server struct {
-	backend *pionturn.Backend
-	tally   *tally.Tally
-
-	mu      sync.Mutex
-	closed  bool           // guarded by mu
-	serving sync.WaitGroup // calls of Serve; added to with mu held and closed false
+	cfg    Config
+	shared *turn.Shared
+	worker *worker.Worker
 }
 
 // New returns a server that serves nothing yet, or every fault of the configuration at once.
@@ -34,65 +32,127 @@ func New(cfg Config) (*Server, error) {
 		Deny:          cfg.DenyPeers,
 		AllowLoopback: cfg.AllowLoopback,
 		NAT64:         cfg.NAT64,
-		Relayed:       []netip.Addr{cfg.PublicIP, cfg.RelayBind},
+		Relayed:       []netip.Addr{cfg.PublicIP, cfg.RelayBind, cfg.PublicIPv6, cfg.RelayBindIPv6},
 	})
 	if err := errors.Join(faults, err); err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
-	counters := &tally.Tally{}
-	return &Server{
-		tally: counters,
-		backend: pionturn.New(pionturn.Settings{
-			Realm:       cfg.Realm,
-			PublicIP:    cfg.PublicIP,
-			RelayBind:   cfg.RelayBind,
-			MinPort:     cfg.MinPort,
-			MaxPort:     cfg.MaxPort,
-			PerAccount:  cfg.MaxAllocationsPerUser,
-			Allocations: cfg.MaxAllocations,
-			Account:     cfg.account,
-			Policy:      rules,
-			Limit:       policy.NewBandwidth(cfg.BitsPerAddress),
-			Tally:       counters,
-			Logger:      cfg.Logger,
-		}),
-	}, nil
+	s := &Server{cfg: cfg, shared: turn.NewShared(turn.Limits{
+		Allocations:          cfg.MaxAllocations,
+		AllocationsPerUser:   cfg.MaxAllocationsPerUser,
+		AllocationsPerSource: cfg.MaxAllocationsPerSource,
+		Bits:                 cfg.Bits,
+	})}
+	s.worker, err = worker.New(worker.Settings{
+		Engine:         cfg.engine(s.shared, rules),
+		Relays:         [2]worker.Address{{Bind: cfg.RelayBind, Public: cfg.PublicIP}, {Bind: cfg.RelayBindIPv6, Public: cfg.PublicIPv6}},
+		MinPort:        cfg.MinPort,
+		MaxPort:        cfg.MaxPort,
+		GetCertificate: cfg.GetCertificate,
+		Connections:    cfg.MaxConnectionsPerSource,
+		Logger:         cfg.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	return s, nil
 }
 
-// Serve answers STUN and TURN on a UDP socket until reading from it fails, or until Shutdown or
-// Close, after which it returns [ErrServerClosed]. It closes conn, and the allocations made through
-// it end. Several sockets may be served at once, by a call of Serve each.
+// engine returns the configuration of engines.
+func (c Config) engine(shared *turn.Shared, rules *policy.Policy) turn.Config {
+	engine := turn.Config{
+		Shared:       shared,
+		Policy:       rules,
+		Relayed:      rules.Own,
+		Realm:        c.Realm,
+		Account:      c.account,
+		KeepFamily:   c.KeepFamily,
+		TCP:          c.TCPRelaying,
+		MaxSession:   c.MaxSession,
+		StrictExpiry: c.StrictExpiry,
+		Permissions:  c.MaxPermissions,
+		Channels:     c.MaxChannels,
+		Bits:         c.BitsPerAllocation,
+		Limit:        policy.NewBandwidth(c.BitsPerAddress),
+	}
+	if c.Keyring == nil { // a time-limited name cannot be found by its hash
+		hashes := make(map[[32]byte]string, len(c.Users))
+		for name := range c.Users {
+			hashes[sha256.Sum256([]byte(name+":"+c.Realm))] = name
+		}
+		engine.Username = func(hash [32]byte) (string, bool) {
+			name, known := hashes[hash]
+			return name, known
+		}
+	}
+	if c.Alternate != nil {
+		engine.Alternate = func(client turn.Client) (netip.AddrPort, string, bool) {
+			return c.Alternate(Client{Addr: client.Addr, Transport: client.Transport.String()})
+		}
+	}
+	return engine
+}
+
+// Serve answers STUN and TURN on a UDP socket, over DTLS as well if the server has certificates, until reading
+// from it fails, or until Shutdown or Close, after which it returns [ErrServerClosed]. It closes conn, and the
+// allocations made through it end. Several sockets may be served at once, by a call of Serve each.
 func (s *Server) Serve(conn net.PacketConn) error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		_ = conn.Close() // there is no more use for it, nor for the error
+	return ending(conn.LocalAddr(), s.worker.ServePackets(conn))
+}
+
+// ServeTCP is [Server.Serve] for a TCP listener.
+func (s *Server) ServeTCP(l net.Listener) error {
+	return ending(l.Addr(), s.worker.ServeStreams(l, false))
+}
+
+// ServeTLS is [Server.Serve] for a TCP listener whose clients speak TLS. It needs GetCertificate.
+func (s *Server) ServeTLS(l net.Listener) error {
+	if s.cfg.GetCertificate == nil {
+		_ = l.Close() // there is no use for it
+		return errors.New("relay: TLS needs GetCertificate")
+	}
+	return ending(l.Addr(), s.worker.ServeStreams(l, true))
+}
+
+// ServeConn serves one connection of a client until it ends, or until Shutdown or Close, and closes it: for listeners that
+// serve other protocols, too. It may have read nothing from conn that conn does not give again. A connection with a
+// method ConnectionState like that of [crypto/tls.Conn] is one over TLS; if it has HandshakeContext, too, that is called first.
+func (s *Server) ServeConn(conn net.Conn) { s.worker.ServeConn(conn) }
+
+// ending turns what ended serving into what callers know.
+func ending(addr net.Addr, err error) error {
+	if errors.Is(err, worker.ErrClosed) {
 		return ErrServerClosed
 	}
-	s.serving.Add(1)
-	s.mu.Unlock()
-	defer s.serving.Done()
+	return fmt.Errorf("relay: serve %v: %w", addr, err)
+}
 
-	if err := s.backend.Serve(conn); err != nil {
-		return fmt.Errorf("relay: serve %v: %w", conn.LocalAddr(), err)
-	}
-	return ErrServerClosed
+// Revoke ends the allocations of a user at once, and refuses new ones for the time of
+// Config.CredentialTTL. With time-limited credentials, the user is the part after "expiry:". It returns
+// how many allocations there were.
+func (s *Server) Revoke(user string) int {
+	now := time.Now()
+	s.shared.Revoke(user, now, now.Add(s.cfg.CredentialTTL))
+	return s.worker.Revoke(user)
 }
 
 // Shutdown refuses new allocations and lets the live ones go on until there are none or ctx ends,
 // then closes the server. It returns nil in the first case and ctx's error in the second. STUN
 // binding requests are answered meanwhile.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.backend.Drain(ctx)
+	s.shared.Drain(true)
+	var err error
+	select {
+	case <-s.worker.Idle():
+	default:
+		select {
+		case <-s.worker.Idle():
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
 	return errors.Join(err, s.Close())
 }
 
-// Close ends every allocation and waits until every Serve has returned. It may be called again.
-func (s *Server) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	err := s.backend.Close()
-	s.serving.Wait()
-	return err
-}
+// Close ends every allocation and connection, and waits until all that was served has ended. It may be called again.
+func (s *Server) Close() error { return s.worker.Close() }

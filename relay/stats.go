@@ -1,9 +1,14 @@
 package relay
 
+import "github.com/parley-rtc/parley/relay/internal/turn"
+
 // Stats are a server's counters since it was made.
 type Stats struct {
 	Allocations      int    // live now
 	AllocationsTotal uint64 // made
+	Connections      int    // of clients over TCP, TLS and DTLS, now
+	Bindings         uint64 // STUN binding requests answered
+	Challenges       uint64 // requests without credentials, answered with 401 as every first one is
 
 	ToPeers   Traffic // from clients, relayed to peers
 	FromPeers Traffic // from peers, relayed to clients
@@ -13,8 +18,8 @@ type Stats struct {
 	// Refusals counts other requests answered with an error, by a word for the reason: peer-denied,
 	// expired, user-quota, capacity, no-port, draining and so on.
 	Refusals map[string]uint64
-	// Drops counts packets that went nowhere, by a word for the reason: to-own-address,
-	// from-own-address, hairpin-full, bandwidth, first-byte, malformed and so on.
+	// Drops counts packets and connections that went nowhere, by a word for the reason: to-own-address,
+	// from-own-address, bandwidth, client-queue-full, first-byte, malformed, tls-handshake and so on.
 	Drops map[string]uint64
 }
 
@@ -26,14 +31,20 @@ type Traffic struct {
 
 // Stats returns the counters. Traffic between two clients of this server counts in both directions.
 func (s *Server) Stats() Stats {
+	w := s.worker.Stats()
 	stats := Stats{
-		Allocations:      s.backend.Live(),
-		AllocationsTotal: s.tally.Allocated.Load(),
-		AuthFailures:     s.tally.AuthFailures.Load(),
-		Refusals:         s.tally.Refusals.Snapshot(),
-		Drops:            s.tally.Drops.Snapshot(),
+		Allocations:      w.Allocations,
+		AllocationsTotal: w.Allocated,
+		Connections:      w.Connections,
+		Bindings:         w.Bindings,
+		Challenges:       w.RefusalsBy[turn.RefusedChallenge],
+		ToPeers:          Traffic(w.ToPeers),
+		FromPeers:        Traffic(w.FromPeers),
+		AuthFailures:     w.AuthFailures,
+		Refusals:         w.Refusals(),
+		Drops:            w.Drops,
 	}
-	stats.ToPeers.Packets, stats.ToPeers.Bytes = s.tally.ToPeers.Sum()
-	stats.FromPeers.Packets, stats.FromPeers.Bytes = s.tally.FromPeers.Sum()
+	delete(stats.Refusals, turn.RefusedChallenge.String())
+	delete(stats.Refusals, turn.RefusedUser.String())
 	return stats
 }

@@ -42,12 +42,11 @@ var arrows = map[string][]string{
 	"signaling/internal/tally":       {},
 	"signaling/internal/websocket":   {"signaling/internal/socket"},
 
-	"relay":                   {"relay/credentials", "relay/internal/pionturn", "relay/internal/policy", "relay/internal/tally"},
-	"relay/credentials":       {},
-	"relay/internal/pionturn": {"relay/internal/policy", "relay/internal/tally"},
-	"relay/internal/policy":   {},
-	"relay/internal/tally":    {},
-	"relay/internal/turn":     {"relay/internal/policy"},
+	"relay":                 {"relay/credentials", "relay/internal/policy", "relay/internal/turn", "relay/internal/worker"},
+	"relay/credentials":     {},
+	"relay/internal/worker": {"relay/internal/turn"},
+	"relay/internal/policy": {},
+	"relay/internal/turn":   {"relay/internal/policy"},
 
 	"bench/signaling":                    {"bench/signaling/internal/contender", "bench/signaling/internal/dialect", "bench/signaling/internal/gauge", "bench/signaling/internal/sample", "bench/signaling/internal/serve"},
 	"bench/signaling/internal/contender": {"bench/signaling/internal/gauge", "bench/signaling/internal/serve"},

@@ -1,4 +1,4 @@
-package pionturn
+package worker
 
 import "time"
 

@@ -1,0 +1,200 @@
+package worker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/logging"
+
+	"github.com/parley-rtc/parley/relay/internal/turn"
+)
+
+// isDTLS reports whether a datagram with this first byte is DTLS (RFC 7983 section 7).
+func isDTLS(first byte) bool { return first >= 20 && first <= 63 }
+
+// isClientHello reports whether a datagram begins a DTLS handshake: a handshake record of epoch 0
+// with a ClientHello inside (RFC 6347 section 4.1).
+func isClientHello(p []byte) bool {
+	const record = 13 // its header
+	return len(p) > record && p[0] == 22 && p[1] == 0xfe && p[3] == 0 && p[4] == 0 && p[record] == 1
+}
+
+// dtlsServer is what all DTLS sessions have in common.
+type dtlsServer struct {
+	options  []dtls.ServerOption // nil: there are none
+	most     int64
+	halfOpen atomic.Int64
+}
+
+func (s *dtlsServer) enabled() bool { return s.options != nil }
+
+func (s *dtlsServer) init(settings Settings) {
+	s.most = int64(settings.HalfOpen)
+	if settings.GetCertificate == nil {
+		return
+	}
+	s.options = []dtls.ServerOption{
+		dtls.WithGetCertificate(forDTLS(settings.GetCertificate)),
+		dtls.WithLoggerFactory(&logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}),
+	}
+}
+
+// forDTLS adapts a source of certificates.
+func forDTLS(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*dtls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(hello *dtls.ClientHelloInfo) (*tls.Certificate, error) {
+		info := &tls.ClientHelloInfo{ServerName: hello.ServerName, SupportedVersions: []uint16{tls.VersionTLS12}}
+		for _, id := range hello.CipherSuites {
+			info.CipherSuites = append(info.CipherSuites, uint16(id))
+		}
+		certificate, err := get(info)
+		if err != nil && hello.ServerName == "" && len(hello.CipherSuites) == 0 {
+			return nil, nil // not a client's hello yet: the question is whether there is a default
+		}
+		return certificate, err
+	}
+}
+
+// sessions are the DTLS sessions of one listener.
+type sessions struct {
+	mu     sync.Mutex
+	byAddr map[netip.AddrPort]*session // guarded by mu
+	closed bool                        // guarded by mu
+	served sync.WaitGroup
+}
+
+// session is a DTLS client.
+type session struct {
+	l    *listener
+	addr netip.AddrPort
+	wire *wire
+}
+
+// handOver gives a datagram to its session, or begins one.
+func (l *listener) handOver(p []byte, from netip.AddrPort) {
+	l.sessions.mu.Lock()
+	s := l.sessions.byAddr[from]
+	if s == nil {
+		s = l.begin(p, from)
+	}
+	l.sessions.mu.Unlock()
+	if s != nil && !s.wire.arrived(p) {
+		l.w.drop("dtls-queue-full")
+	}
+}
+
+// begin begins a session with a ClientHello. l.sessions.mu is held.
+func (l *listener) begin(p []byte, from netip.AddrPort) *session {
+	w := l.w
+	switch {
+	case l.sessions.closed:
+		return nil
+	case !isClientHello(p):
+		w.drop("dtls-no-session")
+		return nil
+	case w.dtls.halfOpen.Add(1) > w.dtls.most:
+		w.dtls.halfOpen.Add(-1)
+		w.drop("dtls-half-open")
+		return nil
+	}
+	s := &session{l: l, addr: from, wire: newWire(l, from)}
+	l.sessions.byAddr[from] = s
+	l.sessions.served.Go(s.serve)
+	return s
+}
+
+// serve does the handshake and then serves the client until it is gone.
+func (s *session) serve() {
+	w := s.l.w
+	defer func() {
+		_ = s.wire.Close() // it has no error
+		s.l.sessions.mu.Lock()
+		delete(s.l.sessions.byAddr, s.addr)
+		s.l.sessions.mu.Unlock()
+	}()
+	conn, began := s.handshake()
+	if conn == nil {
+		return
+	}
+	defer func() { _ = conn.Close() }() // whatever is lost was too late
+	c := w.admit(conn, s.wire, s.addr, turn.DTLS)
+	if c == nil {
+		return
+	}
+	c.began = began
+	defer w.dismiss(c)
+	s.l.sessions.served.Go(c.write)
+	c.readDatagrams()
+	c.queue.finish()
+	<-c.sent
+}
+
+// handshake returns the connection, or nil if there is none in time.
+func (s *session) handshake() (*dtls.Conn, time.Time) {
+	w := s.l.w
+	defer w.dtls.halfOpen.Add(-1)
+	began := time.Now()
+	conn, err := dtls.ServerWithOptions(s.wire, s.wire.remote, w.dtls.options...)
+	if err != nil {
+		w.drop("dtls-handshake")
+		return nil, began
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.Patience)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		w.drop("dtls-handshake")
+		_ = s.wire.Close()
+		return nil, began
+	}
+	return conn, began
+}
+
+// readDatagrams feeds the engine until the session ends.
+func (c *client) readDatagrams() {
+	o := &outbox{w: c.w}
+	buf := make([]byte, maxRecord)
+	c.wait()
+	for {
+		n, err := c.conn.Read(buf)
+		switch {
+		case err == nil:
+			c.feed(o, buf[:n])
+		case errors.Is(err, os.ErrDeadlineExceeded) || timedOut(err):
+			if !c.stays() {
+				return
+			}
+			c.wait()
+		default:
+			return
+		}
+	}
+}
+
+// maxRecord is the size of the largest payload of a record (RFC 6347 section 4.1).
+const maxRecord = 1 << 14
+
+// timedOut reports whether an error says so in the way of package net.
+func timedOut(err error) bool {
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && timeout.Timeout()
+}
+
+// close ends the sessions and waits for them.
+func (s *sessions) close() {
+	s.mu.Lock()
+	s.closed = true
+	for _, session := range s.byAddr {
+		_ = session.wire.Close() // it has no error
+	}
+	s.mu.Unlock()
+	s.served.Wait()
+}

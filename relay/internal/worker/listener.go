@@ -1,0 +1,137 @@
+package worker
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/parley-rtc/parley/relay/internal/turn"
+)
+
+// Buffers of sockets, as far as the system grants them.
+const (
+	listenerBuffer = 4 << 20   // shared by all clients
+	relayBuffer    = 256 << 10 // of one allocation
+)
+
+// maxDatagram is the size of the largest datagram there is.
+const maxDatagram = 1<<16 - 1
+
+// packetConn is a UDP socket.
+type packetConn interface {
+	net.PacketConn
+	ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error)
+}
+
+// listener is a UDP socket that clients send to, over DTLS or not.
+type listener struct {
+	w        *Worker
+	conn     packetConn
+	number   uint32
+	sessions sessions
+}
+
+// ServePackets serves a UDP socket until reading from it fails or the worker is closed, and closes it.
+func (w *Worker) ServePackets(socket net.PacketConn) error {
+	conn, ok := socket.(packetConn)
+	if !ok {
+		conn = plainConn{socket}
+	}
+	l := &listener{w: w, conn: conn}
+	l.sessions.byAddr = make(map[netip.AddrPort]*session)
+	if err := w.enter(socket); err != nil {
+		_ = socket.Close() // there is no more use for it, nor for the error
+		return err
+	}
+	defer w.leave(socket)
+	if sized, ok := socket.(interface{ SetReadBuffer(int) error }); ok {
+		_ = sized.SetReadBuffer(listenerBuffer) // what the system grants must do
+	}
+	w.mu.Lock()
+	w.lastNumber++
+	l.number = w.lastNumber
+	w.listeners[l.number] = l
+	w.mu.Unlock()
+	err := l.read()
+	l.close()
+	return w.ending(err)
+}
+
+// read feeds the engine until reading fails for good.
+func (l *listener) read() error {
+	o := &outbox{w: l.w}
+	buf := make([]byte, maxDatagram)
+	var patience backoff
+	for {
+		n, from, err := l.conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			if gone(err) || !patience.wait(l.w.done) {
+				return err
+			}
+			l.w.drop("client-read-error")
+			continue
+		}
+		patience = 0
+		from = unmapped(from)
+		p := buf[:n]
+		if l.w.dtls.enabled() && n > 0 && isDTLS(p[0]) {
+			l.handOver(p, from)
+			continue
+		}
+		client := turn.Client{Addr: from, Transport: turn.UDP, Listener: l.number}
+		l.w.do(o, func(e *turn.Engine, now time.Time) { e.FromClient(now, client, p) })
+	}
+}
+
+// send sends a datagram to a client.
+func (l *listener) send(p []byte, to netip.AddrPort) {
+	if _, err := l.conn.WriteToUDPAddrPort(p, to); err != nil {
+		l.w.drop("client-write-error")
+	}
+}
+
+// close ends what the clients of the socket have.
+func (l *listener) close() {
+	l.sessions.close()
+	l.w.do(&outbox{w: l.w}, func(e *turn.Engine, _ time.Time) {
+		var clients []turn.Client
+		e.Allocations(func(i turn.Info) {
+			if i.Client.Transport == turn.UDP && i.Client.Listener == l.number {
+				clients = append(clients, i.Client)
+			}
+		})
+		for _, c := range clients {
+			e.Gone(c)
+		}
+		delete(l.w.listeners, l.number)
+	})
+}
+
+// plainConn makes a packetConn of any socket whose addresses are UDP's.
+type plainConn struct{ net.PacketConn }
+
+func (c plainConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
+	n, from, err := c.ReadFrom(p)
+	if err != nil {
+		return n, netip.AddrPort{}, err
+	}
+	udp, ok := from.(*net.UDPAddr)
+	if !ok {
+		return 0, netip.AddrPort{}, fmt.Errorf("%v is not a UDP address", from)
+	}
+	return n, udp.AddrPort(), nil
+}
+
+func (c plainConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) {
+	return c.WriteTo(p, net.UDPAddrFromAddrPort(to))
+}
+
+// unmapped returns an address without its IPv4-mapped form.
+func unmapped(addr netip.AddrPort) netip.AddrPort {
+	if addr.Addr().Is4In6() {
+		return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
+	return addr
+}

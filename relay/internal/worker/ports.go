@@ -1,0 +1,101 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/parley-rtc/parley/relay/internal/turn"
+)
+
+// errKept says that a kept port is another relay's.
+var errKept = errors.New("not a kept port of this relay")
+
+// Open implements [turn.Ports].
+func (w *Worker) Open(r *turn.Relay, wish turn.Wish) (turn.Opened, error) {
+	var first, second *port
+	number, err := w.pools[wish.Family-1].udp.take(wish, func(number uint16) (err error) {
+		if first, err = w.bind(wish.Family, number); err != nil {
+			return err
+		}
+		if !wish.Pair {
+			return nil
+		}
+		if second, err = w.bind(wish.Family, number+1); err != nil {
+			_ = first.conn.Close() // the next pair of ports is tried
+		}
+		return err
+	})
+	if err != nil {
+		w.warnOfPorts("udp", wish.Family, err)
+		return turn.Opened{}, err
+	}
+	opened := w.opened(wish.Family, number)
+	opened.Port = first
+	if wish.Pair {
+		opened.Kept = second
+	}
+	first.start(r)
+	return opened, nil
+}
+
+// Claim implements [turn.Ports].
+func (w *Worker) Claim(r *turn.Relay, k turn.Kept) (turn.Opened, error) {
+	p, ok := k.(*port)
+	if !ok || p.w != w {
+		return turn.Opened{}, errKept
+	}
+	opened := w.opened(p.family, p.number)
+	opened.Port = p
+	p.start(r)
+	return opened, nil
+}
+
+// bind opens the socket of a port.
+func (w *Worker) bind(f turn.Family, number uint16) (*port, error) {
+	network := "udp4"
+	if f == turn.IPv6 {
+		network = "udp6"
+	}
+	addr := netip.AddrPortFrom(w.cfg.Relays[f-1].Bind, number)
+	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPort(w, conn, f, number)
+	if err != nil {
+		_ = conn.Close() // the first error says it all
+		return nil, fmt.Errorf("set up a relay socket: %w", err)
+	}
+	return p, nil
+}
+
+// opened returns the addresses of a relay socket.
+func (w *Worker) opened(f turn.Family, number uint16) turn.Opened {
+	where := w.cfg.Relays[f-1]
+	opened := turn.Opened{Relayed: netip.AddrPortFrom(where.Public, number)}
+	if !where.Bind.IsUnspecified() {
+		opened.Bound = netip.AddrPortFrom(where.Bind, number)
+	}
+	return opened
+}
+
+// warnOfPorts logs that a relay socket could not be opened, once in a while.
+func (w *Worker) warnOfPorts(network string, f turn.Family, err error) {
+	now := time.Now()
+	if now.Sub(w.warned) < time.Minute && !w.warned.IsZero() {
+		return
+	}
+	w.warned = now
+	family := "IPv4"
+	if f == turn.IPv6 {
+		family = "IPv6"
+	}
+	live := w.engine.Len()
+	w.out.later(func() {
+		w.cfg.Logger.Warn("no relay port to be had; allocations are refused", "error", err, "network", network,
+			"family", family, "min_port", w.cfg.MinPort, "max_port", w.cfg.MaxPort, "allocations", live)
+	})
+}

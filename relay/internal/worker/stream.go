@@ -1,0 +1,171 @@
+package worker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/parley-rtc/parley/relay/internal/turn"
+)
+
+// A stream's buffer for reading: what it has while little comes, and how much is kept for the next
+// message.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 32 << 10
+)
+
+// ServeStreams serves the connections of a listener, over TLS if so wished, until accepting them fails or the
+// worker is closed, and closes the listener.
+func (w *Worker) ServeStreams(l net.Listener, secure bool) error {
+	if err := w.enter(l); err != nil {
+		_ = l.Close() // there is no more use for it, nor for the error
+		return err
+	}
+	defer w.leave(l)
+	serverTLS := serverTLS(w.cfg.GetCertificate)
+	var patience backoff
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			// Running out of file descriptors is no reason to end: connections time out.
+			if gone(err) || !temporary(err) && !patience.wait(w.done) {
+				return w.ending(err)
+			}
+			w.drop("accept-error")
+			select {
+			case <-w.done:
+			case <-time.After(10 * time.Millisecond):
+			}
+			continue
+		}
+		patience = 0
+		if secure {
+			conn = tls.Server(conn, serverTLS)
+		}
+		w.running.Go(func() { w.ServeConn(conn) })
+	}
+}
+
+// temporary reports whether accepting may succeed later.
+func temporary(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Temporary() //nolint:staticcheck // it says what it is asked here: EMFILE and the like
+}
+
+// ServeConn serves one connection until it ends, and closes it. One that knows its TLS state, as a
+// [tls.Conn] does, is TLS.
+func (w *Worker) ServeConn(conn net.Conn) {
+	transport := turn.TCP
+	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		transport = turn.TLS
+	}
+	addr := addrPortOf(conn.RemoteAddr())
+	c := w.admit(conn, rawOf(conn), addr, transport)
+	if c == nil {
+		_ = rawOf(conn).Close() // it has brought nothing that could be lost
+		return
+	}
+	defer w.dismiss(c)
+	defer func() { _ = conn.Close() }() // for the client to see; whatever is lost was too late
+	if secure, ok := conn.(interface {
+		HandshakeContext(ctx context.Context) error
+	}); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), w.cfg.Patience)
+		err := secure.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			w.drop("tls-handshake")
+			return
+		}
+	}
+	w.running.Go(c.write)
+	peer, rest := c.read()
+	c.queue.finish()
+	<-c.sent
+	if peer != nil {
+		c.carry(peer, rest)
+	}
+}
+
+// read feeds the engine until the connection ends, or is bound to a peer's: then it returns that and
+// what has come behind.
+func (c *client) read() (*peerConn, []byte) {
+	o := &outbox{w: c.w}
+	buf := make([]byte, smallBuffer)
+	from, to := 0, 0 // what has come and was not handled
+	var frames turn.Stream
+	frames.Wide = c.w.cfg.Engine.WideChannels
+	c.wait()
+	for {
+		size, err := frames.Next(buf[from:to])
+		if err != nil {
+			c.w.drop("stream-framing")
+			return nil, nil
+		}
+		if size > 0 {
+			effect, peer := c.feed(o, buf[from:from+size])
+			from += size
+			switch {
+			case effect.Hangup:
+				return nil, nil
+			case effect.Bound != 0:
+				return peer, buf[from:to]
+			}
+			continue
+		}
+		buf, from, to = room(buf, from, to)
+		n, err := c.conn.Read(buf[to:])
+		to += n
+		switch {
+		case err == nil:
+		case n > 0: // the error comes again
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if !c.stays() {
+				return nil, nil
+			}
+			c.wait()
+		default:
+			return nil, nil
+		}
+	}
+}
+
+// room makes room behind what is in a buffer, for at least one more byte of the message that it begins with.
+func room(buf []byte, from, to int) ([]byte, int, int) {
+	switch {
+	case from == to && len(buf) > largeBuffer:
+		return make([]byte, smallBuffer), 0, 0
+	case from == to:
+		return buf, 0, 0
+	case to < len(buf):
+		return buf, from, to
+	case from > 0:
+		return buf, 0, copy(buf, buf[from:to])
+	}
+	larger := make([]byte, min(4*len(buf), turn.MaxFrame))
+	return larger, 0, copy(larger, buf)
+}
+
+// rawOf returns what closes a connection without waiting for its other end.
+func rawOf(conn net.Conn) net.Conn {
+	if layered, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		return layered.NetConn()
+	}
+	return conn
+}
+
+// addrPortOf returns a connection's address, or an unspecified one if it is none of TCP.
+func addrPortOf(addr net.Addr) netip.AddrPort {
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		return unmapped(tcp.AddrPort())
+	}
+	if parsed, err := netip.ParseAddrPort(addr.String()); err == nil {
+		return unmapped(parsed)
+	}
+	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+}

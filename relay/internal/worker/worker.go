@@ -1,0 +1,299 @@
+package worker
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/parley-rtc/parley/relay/internal/turn"
+)
+
+// ErrClosed is what serving returns when the worker is closed.
+var ErrClosed = errors.New("worker closed")
+
+// Settings are a worker's configuration, complete and checked, except where a default is documented.
+type Settings struct {
+	// Engine is the engine's configuration but for Ports, Sink, Began and Ended. Its families must
+	// be those that Relays has addresses for.
+	Engine turn.Config
+	// Relays are the addresses of relay sockets, IPv4 and IPv6.
+	Relays [2]Address
+	// MinPort and MaxPort bound their ports.
+	MinPort, MaxPort uint16
+
+	// GetCertificate returns the certificate for a TLS or DTLS client; nil: neither is served.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Connections is how many TCP and DTLS connections one IPv4 address or IPv6 /64 may have.
+	Connections int
+	// HalfOpen is how many DTLS handshakes may be going on. Default 1000.
+	HalfOpen int
+	// Patience is how long a connection may take to authenticate. Default 10 s.
+	Patience time.Duration
+
+	Logger *slog.Logger
+}
+
+// Address is where relay sockets of a family are.
+type Address struct {
+	Bind   netip.Addr // what they are bound to; zero: the family is not relayed
+	Public netip.Addr // what clients are told
+}
+
+// Worker runs one engine. Its methods may be called concurrently.
+type Worker struct {
+	cfg     Settings
+	shared  *turn.Shared
+	pools   [2]pools
+	sources sources
+	dtls    dtlsServer
+	drops   reasons // what is dropped outside of the engine
+
+	mu         sync.Mutex
+	engine     *turn.Engine // guarded by mu, and so is what it points to
+	out        *outbox      // guarded by mu; of whoever holds it
+	armed      time.Time    // guarded by mu; when the clock goroutine will look next
+	clients    map[uint64]*client
+	lastClient uint64                 // guarded by mu, as clients is
+	listeners  map[uint32]*listener   // guarded by mu
+	lastNumber uint32                 // guarded by mu; of a listener
+	peers      map[uint32]*peerConn   // guarded by mu; by connection id
+	serving    map[io.Closer]struct{} // guarded by mu; sockets that are accepted or read from
+	warned     time.Time              // guarded by mu; when running out of ports was last logged
+	closed     bool                   // guarded by mu; nothing new is served
+	stopped    bool                   // guarded by mu; the engine is closed
+	idle       chan struct{}          // guarded by mu; closed when no allocation is left, if somebody waits
+
+	wake    chan struct{} // capacity 1; tells the clock goroutine to look
+	done    chan struct{} // closed by Close
+	running sync.WaitGroup
+}
+
+// New returns a worker, whose clock runs, or what is wrong with the engine's configuration.
+func New(s Settings) (*Worker, error) {
+	if s.Engine.TCP && !canShare {
+		return nil, errors.New("TCP cannot be relayed on this system")
+	}
+	s.HalfOpen = cmp.Or(s.HalfOpen, 1000)
+	s.Patience = cmp.Or(s.Patience, 10*time.Second)
+	w := &Worker{
+		cfg:       s,
+		shared:    s.Engine.Shared,
+		sources:   sources{most: s.Connections, bySource: make(map[netip.Addr]int)},
+		clients:   make(map[uint64]*client),
+		listeners: make(map[uint32]*listener),
+		peers:     make(map[uint32]*peerConn),
+		serving:   make(map[io.Closer]struct{}),
+		wake:      make(chan struct{}, 1),
+		done:      make(chan struct{}),
+	}
+	for i := range w.pools {
+		w.pools[i] = pools{udp: newPool(s.MinPort, s.MaxPort), tcp: newPool(s.MinPort, s.MaxPort)}
+	}
+	w.dtls.init(s)
+	s.Engine.Ports, s.Engine.Sink = w, w
+	s.Engine.NoIPv4 = !s.Relays[0].Bind.IsValid()
+	s.Engine.NoIPv6 = !s.Relays[1].Bind.IsValid()
+	s.Engine.DontFragment = canSetDF
+	s.Engine.Began, s.Engine.Ended = w.began, w.ended
+	engine, err := turn.New(s.Engine)
+	if err != nil {
+		return nil, err
+	}
+	w.engine = engine
+	w.running.Go(w.clock)
+	return w, nil
+}
+
+// do calls f with the engine, unless that has been closed, and then sends what it answered by way of o.
+func (w *Worker) do(o *outbox, f func(e *turn.Engine, now time.Time)) {
+	w.mu.Lock()
+	if w.stopped {
+		w.mu.Unlock()
+		return
+	}
+	w.out = o
+	f(w.engine, time.Now())
+	w.out = nil
+	if next := w.engine.Next(); !next.IsZero() && (w.armed.IsZero() || next.Before(w.armed)) {
+		w.armed = next
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+	w.mu.Unlock()
+	o.flush()
+}
+
+// clock lets the engine expire what is due.
+func (w *Worker) clock() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	o := &outbox{w: w}
+	for {
+		select {
+		case <-w.done:
+			return
+		case <-w.wake:
+		case <-timer.C:
+		}
+		var wait time.Duration
+		w.do(o, func(e *turn.Engine, now time.Time) {
+			e.Expire(now)
+			w.armed = e.Next()
+			wait = time.Hour
+			if !w.armed.IsZero() {
+				wait = w.armed.Sub(now)
+			}
+		})
+		timer.Reset(max(wait, 10*time.Millisecond)) // a crowd that expires one by one is served in bunches
+	}
+}
+
+// enter takes note of a socket that is served, so that Close closes it.
+func (w *Worker) enter(socket io.Closer) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return ErrClosed
+	}
+	w.serving[socket] = struct{}{}
+	w.running.Add(1)
+	return nil
+}
+
+// leave undoes enter; the socket is closed.
+func (w *Worker) leave(socket io.Closer) {
+	_ = socket.Close() // it is of no use to anybody
+	w.mu.Lock()
+	delete(w.serving, socket)
+	w.mu.Unlock()
+	w.running.Done()
+}
+
+// ending turns the error that ended serving into ErrClosed if the worker is closed.
+func (w *Worker) ending(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return ErrClosed
+	}
+	return err
+}
+
+// drop counts something that went nowhere, outside of the engine.
+func (w *Worker) drop(reason string) { w.drops.add(reason) }
+
+// Stats are a worker's counters.
+type Stats struct {
+	turn.Counters
+	Drops       map[string]uint64 // the engine's and the worker's
+	Allocations int               // live
+	Connections int               // of clients over TCP, TLS and DTLS, authenticated or not
+}
+
+// Stats returns the counters.
+func (w *Worker) Stats() Stats {
+	w.mu.Lock()
+	stats := Stats{Counters: w.engine.Counters(), Allocations: w.engine.Len(), Connections: len(w.clients)}
+	w.mu.Unlock()
+	stats.Drops = stats.Counters.Drops()
+	for reason, n := range w.drops.snapshot() {
+		stats.Drops[reason] += n
+	}
+	return stats
+}
+
+// Idle returns a channel that is closed as soon as there is no allocation.
+func (w *Worker) Idle() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.idle == nil {
+		w.idle = make(chan struct{})
+		w.settle()
+	}
+	return w.idle
+}
+
+// settle tells those who wait that there is no allocation, if so. w.mu is held.
+func (w *Worker) settle() {
+	if w.idle != nil && w.shared.Live() == 0 {
+		select {
+		case <-w.idle:
+		default:
+			close(w.idle)
+		}
+	}
+}
+
+// Revoke ends the allocations of a user and returns how many there were.
+func (w *Worker) Revoke(user string) (n int) {
+	w.do(&outbox{w: w}, func(e *turn.Engine, _ time.Time) { n = e.Revoke(user) })
+	return n
+}
+
+func (w *Worker) began(i turn.Info) {
+	w.out.later(func() {
+		w.cfg.Logger.Info("allocation made", "client", i.Client.Addr, "transport", i.Client.Transport.String(),
+			"user", i.User, "relayed", relayedOf(i))
+	})
+}
+
+func (w *Worker) ended(i turn.Info) {
+	w.settle()
+	w.out.later(func() {
+		w.cfg.Logger.Info("allocation ended", "client", i.Client.Addr, "transport", i.Client.Transport.String(),
+			"user", i.User, "relayed", relayedOf(i), "age", time.Since(i.Began).Round(time.Millisecond),
+			"bytes_to_peers", i.ToPeers.Bytes, "bytes_from_peers", i.FromPeers.Bytes)
+	})
+}
+
+// relayedOf returns the relayed addresses of an allocation, for a log line.
+func relayedOf(i turn.Info) string {
+	switch four, six := i.Relayed[0], i.Relayed[1]; {
+	case !six.IsValid():
+		return four.String()
+	case !four.IsValid():
+		return six.String()
+	default:
+		return fmt.Sprintf("%v, %v", four, six)
+	}
+}
+
+// Close ends every allocation and connection, and waits until all that was served has ended. It may
+// be called again.
+func (w *Worker) Close() error {
+	w.mu.Lock()
+	first := !w.closed
+	w.closed = true
+	var sockets []io.Closer
+	for socket := range w.serving {
+		sockets = append(sockets, socket)
+	}
+	for _, c := range w.clients {
+		sockets = append(sockets, c.raw)
+	}
+	w.mu.Unlock()
+	if first {
+		close(w.done)
+		w.do(&outbox{w: w}, func(e *turn.Engine, _ time.Time) {
+			e.Close()
+			w.stopped = true
+		})
+	}
+	var faults []error
+	for _, socket := range sockets {
+		if err := socket.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			faults = append(faults, err)
+		}
+	}
+	w.running.Wait()
+	return errors.Join(faults...)
+}
