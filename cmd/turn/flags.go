@@ -1,9 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/parley-rtc/parley/internal/daemon"
 	"github.com/parley-rtc/parley/relay"
@@ -12,20 +15,42 @@ import (
 
 var program = daemon.Program{
 	Name:        "turn",
-	Description: "Parley's relay: STUN and TURN over UDP, for peers that have no direct path.",
+	Description: "Parley's relay: STUN and TURN over UDP, TCP, TLS and DTLS, for peers that have no direct path.",
 }
 
 // flags are the command line. What is repeatable is separated by commas in the environment.
 type flags struct {
-	Listen        []string         `help:"UDP address to serve on; repeatable." default:":3478" env:"PARLEY_LISTEN"`
-	PublicIP      netip.Addr       `name:"public-ip" help:"IPv4 address that peers reach this host under; found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
-	Ports         daemon.PortRange `help:"Ports of relayed addresses." default:"49152-65535" env:"PARLEY_PORTS"`
-	Realm         string           `help:"Authentication realm." default:"parley" env:"PARLEY_REALM"`
-	Secret        []string         `help:"Secret shared with whoever mints time-limited credentials; repeatable, newest first. One is made up and printed if there is neither this nor --user." env:"PARLEY_SECRET"`
-	User          []string         `help:"User with a fixed password; repeatable." env:"PARLEY_USER" placeholder:"NAME:PASSWORD"`
-	AllowPeer     []netip.Prefix   `help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
-	DenyPeer      []netip.Prefix   `help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
-	AllowLoopback bool             `help:"Allow peers on this host's loopback addresses, for development." env:"PARLEY_ALLOW_LOOPBACK"`
+	Listen    []string `group:"Listening" help:"UDP address to serve on, over DTLS as well if there is a certificate; repeatable." default:":3478" env:"PARLEY_LISTEN"`
+	ListenTCP []string `group:"Listening" name:"listen-tcp" help:"TCP address to serve on; repeatable." env:"PARLEY_LISTEN_TCP" placeholder:"ADDR"`
+	ListenTLS []string `group:"Listening" name:"listen-tls" help:"TCP address to serve on over TLS; repeatable." env:"PARLEY_LISTEN_TLS" placeholder:"ADDR"`
+	TLSCert   string   `group:"Listening" name:"tls-cert" help:"File with the certificate for TLS and DTLS and those that lead to a root, in PEM." env:"PARLEY_TLS_CERT" placeholder:"FILE"`
+	TLSKey    string   `group:"Listening" name:"tls-key" help:"File with its key, in PEM." env:"PARLEY_TLS_KEY" placeholder:"FILE"`
+
+	PublicIP      []netip.Addr     `group:"Relaying" name:"public-ip" help:"Address that peers reach this host under, one of IPv4, of IPv6, or one of each; of IPv4 and found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
+	RelayBind     []netip.Addr     `group:"Relaying" help:"Address to bind relay sockets to, if only one of this host's; repeatable like --public-ip." env:"PARLEY_RELAY_BIND" placeholder:"IP"`
+	Ports         daemon.PortRange `group:"Relaying" help:"Ports of relayed addresses." default:"49152-65535" env:"PARLEY_PORTS"`
+	DefaultFamily string           `group:"Relaying" help:"What clients get that ask for no address family: ipv4, or keep for the one they come from; keep where there is no IPv4." enum:",ipv4,keep" default:"" env:"PARLEY_DEFAULT_FAMILY" placeholder:"ipv4|keep"`
+	RelayTCP      bool             `group:"Relaying" name:"relay-tcp" help:"Relay TCP, too, for clients that come over TCP or TLS (RFC 6062)." env:"PARLEY_RELAY_TCP"`
+	AllowPeer     []netip.Prefix   `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
+	DenyPeer      []netip.Prefix   `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
+	AllowLoopback bool             `group:"Relaying" help:"Allow peers on this host's loopback addresses, for development." env:"PARLEY_ALLOW_LOOPBACK"`
+	NAT64         []netip.Prefix   `group:"Relaying" name:"nat64" help:"NAT64 prefix of this host's network, besides 64:ff9b::/96; repeatable." env:"PARLEY_NAT64" placeholder:"CIDR"`
+
+	Realm        string        `group:"Credentials" help:"Authentication realm." default:"parley" env:"PARLEY_REALM"`
+	Secret       []string      `group:"Credentials" help:"Secret shared with whoever mints time-limited credentials; repeatable, newest first. One is made up and printed if there is neither this nor --user." env:"PARLEY_SECRET"`
+	User         []string      `group:"Credentials" help:"User with a fixed password; repeatable." env:"PARLEY_USER" placeholder:"NAME:PASSWORD"`
+	StrictExpiry bool          `group:"Credentials" help:"End allocations when their time-limited credential expires." env:"PARLEY_STRICT_EXPIRY"`
+	MaxSession   time.Duration `group:"Credentials" help:"How long an allocation may live." default:"24h" env:"PARLEY_MAX_SESSION"`
+
+	MaxAllocations          int   `group:"Limits" help:"Allocations at once. 0: as many as there are ports." default:"0" env:"PARLEY_MAX_ALLOCATIONS"`
+	MaxAllocationsPerUser   int   `group:"Limits" help:"Allocations of a user." default:"64" env:"PARLEY_MAX_ALLOCATIONS_PER_USER"`
+	MaxAllocationsPerSource int   `group:"Limits" help:"Allocations of the clients of one IPv4 address or IPv6 /64." default:"1000" env:"PARLEY_MAX_ALLOCATIONS_PER_SOURCE"`
+	MaxConnectionsPerSource int   `group:"Limits" help:"Their TCP and DTLS connections." default:"4096" env:"PARLEY_MAX_CONNECTIONS_PER_SOURCE"`
+	MaxPermissions          int   `group:"Limits" help:"Permissions of an allocation." default:"256" env:"PARLEY_MAX_PERMISSIONS"`
+	MaxChannels             int   `group:"Limits" help:"Channels of an allocation." default:"256" env:"PARLEY_MAX_CHANNELS"`
+	BitsPerAllocation       int64 `group:"Limits" help:"Bits of payload an allocation relays in a second, both ways together. 0: no limit." default:"0" env:"PARLEY_BITS_PER_ALLOCATION"`
+	BitsPerAddress          int64 `group:"Limits" help:"The same for all clients of one IPv4 address or IPv6 /64 together." default:"0" env:"PARLEY_BITS_PER_ADDRESS"`
+	Bits                    int64 `group:"Limits" help:"The same for all clients together." default:"0" env:"PARLEY_BITS"`
 
 	daemon.LogFlags
 
@@ -35,24 +60,34 @@ type flags struct {
 // config returns the relay's configuration; the error names the flag that is wrong.
 func (f flags) config() (relay.Config, error) {
 	cfg := relay.Config{
-		Realm:         f.Realm,
-		PublicIP:      f.PublicIP,
-		MinPort:       f.Ports.Min,
-		MaxPort:       f.Ports.Max,
-		AllowPeers:    f.AllowPeer,
-		DenyPeers:     f.DenyPeer,
-		AllowLoopback: f.AllowLoopback,
+		Realm:                   f.Realm,
+		MinPort:                 f.Ports.Min,
+		MaxPort:                 f.Ports.Max,
+		TCPRelaying:             f.RelayTCP,
+		AllowPeers:              f.AllowPeer,
+		DenyPeers:               f.DenyPeer,
+		AllowLoopback:           f.AllowLoopback,
+		NAT64:                   f.NAT64,
+		StrictExpiry:            f.StrictExpiry,
+		MaxSession:              f.MaxSession,
+		MaxAllocations:          f.MaxAllocations,
+		MaxAllocationsPerUser:   f.MaxAllocationsPerUser,
+		MaxAllocationsPerSource: f.MaxAllocationsPerSource,
+		MaxConnectionsPerSource: f.MaxConnectionsPerSource,
+		MaxPermissions:          f.MaxPermissions,
+		MaxChannels:             f.MaxChannels,
+		BitsPerAllocation:       f.BitsPerAllocation,
+		BitsPerAddress:          f.BitsPerAddress,
+		Bits:                    f.Bits,
 	}
-	for flag, values := range map[string][]string{"--listen": f.Listen, "--secret": f.Secret, "--user": f.User} {
-		if values != nil && len(values) == 0 {
-			return cfg, fmt.Errorf("%s: the value is empty", flag)
-		}
+	if err := f.check(); err != nil {
+		return cfg, err
 	}
-	if !cfg.PublicIP.IsValid() {
-		cfg.PublicIP = daemon.PublicIP()
+	if err := f.addresses(&cfg); err != nil {
+		return cfg, err
 	}
-	if !cfg.PublicIP.Unmap().Is4() {
-		return cfg, fmt.Errorf("--public-ip: %s is not an IPv4 address", cfg.PublicIP)
+	if err := f.certificate(&cfg); err != nil {
+		return cfg, err
 	}
 	for i, user := range f.User {
 		name, password, ok := strings.Cut(user, ":")
@@ -75,6 +110,103 @@ func (f flags) config() (relay.Config, error) {
 		cfg.Keyring = keyring
 	}
 	return cfg, nil
+}
+
+// check finds what is empty or out of bounds.
+func (f flags) check() error {
+	for _, given := range []struct {
+		flag   string
+		values []string
+	}{
+		{"--listen", f.Listen}, {"--listen-tcp", f.ListenTCP}, {"--listen-tls", f.ListenTLS},
+		{"--secret", f.Secret}, {"--user", f.User},
+	} {
+		if given.values != nil && len(given.values) == 0 {
+			return fmt.Errorf("%s: the value is empty", given.flag)
+		}
+	}
+	for _, limit := range []struct {
+		flag         string
+		value, least int64
+	}{
+		{"--max-session", int64(f.MaxSession), int64(time.Second)},
+		{"--max-allocations", int64(f.MaxAllocations), 0},
+		{"--max-allocations-per-user", int64(f.MaxAllocationsPerUser), 1},
+		{"--max-allocations-per-source", int64(f.MaxAllocationsPerSource), 1},
+		{"--max-connections-per-source", int64(f.MaxConnectionsPerSource), 1},
+		{"--max-permissions", int64(f.MaxPermissions), 1},
+		{"--max-channels", int64(f.MaxChannels), 1},
+		{"--bits-per-allocation", f.BitsPerAllocation, 0},
+		{"--bits-per-address", f.BitsPerAddress, 0},
+		{"--bits", f.Bits, 0},
+	} {
+		if limit.value < limit.least {
+			least, value := fmt.Sprint(limit.least), fmt.Sprint(limit.value)
+			if limit.flag == "--max-session" {
+				least, value = time.Duration(limit.least).String(), f.MaxSession.String()
+			}
+			return fmt.Errorf("%s: must be at least %s, got %s", limit.flag, least, value)
+		}
+	}
+	return nil
+}
+
+// addresses sets what relays advertise and are bound to.
+func (f flags) addresses(cfg *relay.Config) error {
+	public := f.PublicIP
+	if public == nil {
+		public = []netip.Addr{daemon.PublicIP()}
+	}
+	if err := split("--public-ip", public, &cfg.PublicIP, &cfg.PublicIPv6); err != nil {
+		return err
+	}
+	if err := split("--relay-bind", f.RelayBind, &cfg.RelayBind, &cfg.RelayBindIPv6); err != nil {
+		return err
+	}
+	if cfg.RelayBind.IsValid() && !cfg.PublicIP.IsValid() || cfg.RelayBindIPv6.IsValid() && !cfg.PublicIPv6.IsValid() {
+		return fmt.Errorf("--relay-bind: there is no --public-ip of the same family as one of %v", f.RelayBind)
+	}
+	cfg.KeepFamily = f.DefaultFamily == "keep" || f.DefaultFamily == "" && !cfg.PublicIP.IsValid()
+	return nil
+}
+
+// split sorts the addresses of a flag by their family.
+func split(flag string, addrs []netip.Addr, four, six *netip.Addr) error {
+	if addrs != nil && len(addrs) == 0 {
+		return fmt.Errorf("%s: the value is empty", flag)
+	}
+	for _, addr := range addrs {
+		addr = addr.Unmap()
+		to, family := four, "IPv4"
+		if addr.Is6() {
+			to, family = six, "IPv6"
+		}
+		if to.IsValid() {
+			return fmt.Errorf("%s: %s is a second %s address, after %s", flag, addr, family, *to)
+		}
+		*to = addr
+	}
+	return nil
+}
+
+// certificate loads what TLS and DTLS need.
+func (f flags) certificate(cfg *relay.Config) error {
+	switch {
+	case f.TLSCert == "" && f.TLSKey == "" && f.ListenTLS == nil:
+		return nil
+	case f.TLSCert == "" && f.TLSKey == "":
+		return errors.New("--listen-tls: TLS needs --tls-cert and --tls-key")
+	case f.TLSCert == "":
+		return errors.New("--tls-key: its certificate, --tls-cert, is missing")
+	case f.TLSKey == "":
+		return errors.New("--tls-cert: its key, --tls-key, is missing")
+	}
+	certificate, err := tls.LoadX509KeyPair(f.TLSCert, f.TLSKey)
+	if err != nil {
+		return fmt.Errorf("--tls-cert and --tls-key: %w", err)
+	}
+	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil }
+	return nil
 }
 
 // hidden returns what can be shown of a user flag: not its password.

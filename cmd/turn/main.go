@@ -1,7 +1,7 @@
 // Command turn runs Parley's STUN and TURN relay alone, for a fleet of relays beside the signaling
 // service.
 //
-//	turn --public-ip 198.51.100.7 --secret "$SECRET"
+//	turn --public-ip 198.51.100.7 --secret "$SECRET" --listen-tls :5349 --tls-cert cert.pem --tls-key key.pem
 //
 // Each flag can also be set in the environment; see turn --help.
 package main
@@ -48,24 +48,32 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if err != nil {
 		return &daemon.UsageError{Err: err}
 	}
-	conns, err := listen(f.Listen)
+	fronts, err := listen(f, server)
 	if err != nil {
 		return err
 	}
-	if err := announce(stdout, f, cfg, conns, generated); err != nil {
-		return errors.Join(err, closeAll(conns))
+	if err := announce(stdout, f, cfg, fronts, generated); err != nil {
+		return errors.Join(err, closeAll(fronts))
 	}
-	cfg.Logger.Info("serving", "listeners", len(conns), "public_ip", cfg.PublicIP)
-	err = serve(ctx, server, conns)
+	cfg.Logger.Info("serving", "listeners", len(fronts), "public_ip", publicIPs(cfg))
+	err = serve(ctx, server, fronts)
 	cfg.Logger.Info("stopped", "allocations", server.Stats().AllocationsTotal)
 	return err
 }
 
+// front is a socket that is served.
+type front struct {
+	io.Closer
+	transport string
+	addr      net.Addr
+	serve     func() error
+}
+
 // serve runs the server on all sockets until ctx ends or one of them fails.
-func serve(ctx context.Context, server *relay.Server, conns []net.PacketConn) error {
-	served := make(chan error, len(conns))
-	for _, conn := range conns {
-		go func() { served <- server.Serve(conn) }()
+func serve(ctx context.Context, server *relay.Server, fronts []front) error {
+	served := make(chan error, len(fronts))
+	for _, f := range fronts {
+		go func() { served <- f.serve() }()
 	}
 	var failure error
 	ended := 0
@@ -80,7 +88,7 @@ func serve(ctx context.Context, server *relay.Server, conns []net.PacketConn) er
 			failure = err // allocations that outlive the drain are no failure
 		}
 	}
-	for ; ended < len(conns); ended++ {
+	for ; ended < len(fronts); ended++ {
 		if err := <-served; !errors.Is(err, relay.ErrServerClosed) {
 			failure = errors.Join(failure, err)
 		}
@@ -88,40 +96,63 @@ func serve(ctx context.Context, server *relay.Server, conns []net.PacketConn) er
 	return failure
 }
 
-func listen(addrs []string) ([]net.PacketConn, error) {
-	var conns []net.PacketConn
-	for _, addr := range addrs {
+// listen opens all sockets, or none.
+func listen(f flags, server *relay.Server) ([]front, error) {
+	var fronts []front
+	for _, addr := range f.Listen {
 		conn, err := daemon.ListenUDP(addr, "--listen")
 		if err != nil {
-			return nil, errors.Join(err, closeAll(conns))
+			return nil, errors.Join(err, closeAll(fronts))
 		}
-		conns = append(conns, conn)
+		fronts = append(fronts, front{conn, "udp", conn.LocalAddr(), func() error { return server.Serve(conn) }})
 	}
-	return conns, nil
+	for _, kind := range []struct {
+		transport, flag string
+		addrs           []string
+		serve           func(net.Listener) error
+	}{
+		{"tcp", "--listen-tcp", f.ListenTCP, server.ServeTCP},
+		{"tls", "--listen-tls", f.ListenTLS, server.ServeTLS},
+	} {
+		for _, addr := range kind.addrs {
+			l, err := daemon.ListenTCP(addr, kind.flag)
+			if err != nil {
+				return nil, errors.Join(err, closeAll(fronts))
+			}
+			fronts = append(fronts, front{l, kind.transport, l.Addr(), func() error { return kind.serve(l) }})
+		}
+	}
+	return fronts, nil
 }
 
-func closeAll(conns []net.PacketConn) error {
+func closeAll(fronts []front) error {
 	var faults []error
-	for _, conn := range conns {
-		faults = append(faults, conn.Close())
+	for _, f := range fronts {
+		faults = append(faults, f.Close())
 	}
 	return errors.Join(faults...)
 }
 
 // announce prints what is being served. Generated is the secret made up for this run, if any.
-func announce(stdout io.Writer, f flags, cfg relay.Config, conns []net.PacketConn, generated string) error {
+func announce(stdout io.Writer, f flags, cfg relay.Config, fronts []front, generated string) error {
 	var text bytes.Buffer // so that it comes in one piece
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(out, "  "+name+"\t"+format+"\n", args...) // a buffer takes everything
 	}
 	_, _ = fmt.Fprintf(out, "Parley relay %s\n", daemon.Version())
-	for _, conn := range conns {
-		line("listening", "udp %s", conn.LocalAddr())
+	for _, front := range fronts {
+		line("listening", "%s %s", front.transport, front.addr)
+		if front.transport == "udp" && cfg.GetCertificate != nil {
+			line("listening", "dtls %s", front.addr)
+		}
 	}
-	line("public IP", "%s", cfg.PublicIP)
+	line("public IP", "%s", publicIPs(cfg))
 	line("ports", "%s", f.Ports)
 	line("realm", "%s", cfg.Realm)
+	if cfg.TCPRelaying {
+		line("relaying", "udp, tcp")
+	}
 	if len(f.AllowPeer) > 0 || f.AllowLoopback {
 		allowed := make([]string, 0, len(f.AllowPeer)+1)
 		for _, prefix := range f.AllowPeer {
@@ -140,4 +171,15 @@ func announce(stdout io.Writer, f flags, cfg relay.Config, conns []net.PacketCon
 	}
 	_, err := stdout.Write(text.Bytes())
 	return err
+}
+
+// publicIPs returns what relays advertise, for people.
+func publicIPs(cfg relay.Config) string {
+	switch {
+	case !cfg.PublicIPv6.IsValid():
+		return cfg.PublicIP.String()
+	case !cfg.PublicIP.IsValid():
+		return cfg.PublicIPv6.String()
+	}
+	return fmt.Sprintf("%s, %s", cfg.PublicIP, cfg.PublicIPv6)
 }

@@ -45,7 +45,7 @@ func (w *Worker) admit(conn net.Conn, raw io.Closer, addr netip.AddrPort, transp
 	w.lastClient++
 	c.Client = turn.Client{Addr: addr, Transport: transport, Conn: w.lastClient}
 	w.clients[c.Conn] = c
-	w.running.Add(1)
+	w.begin()
 	return c
 }
 

@@ -67,6 +67,7 @@ type Worker struct {
 	serving    map[io.Closer]struct{} // guarded by mu; sockets that are accepted or read from
 	warned     time.Time              // guarded by mu; when running out of ports was last logged
 	closed     bool                   // guarded by mu; nothing new is served
+	ticking    bool                   // guarded by mu; the clock goroutine runs
 	stopped    bool                   // guarded by mu; the engine is closed
 	idle       chan struct{}          // guarded by mu; closed when no allocation is left, if somebody waits
 
@@ -75,7 +76,7 @@ type Worker struct {
 	running sync.WaitGroup
 }
 
-// New returns a worker, whose clock runs, or what is wrong with the engine's configuration.
+// New returns a worker that serves nothing yet, or what is wrong with the engine's configuration.
 func New(s Settings) (*Worker, error) {
 	if s.Engine.TCP && !canShare {
 		return nil, errors.New("TCP cannot be relayed on this system")
@@ -107,7 +108,6 @@ func New(s Settings) (*Worker, error) {
 		return nil, err
 	}
 	w.engine = engine
-	w.running.Go(w.clock)
 	return w, nil
 }
 
@@ -165,8 +165,17 @@ func (w *Worker) enter(socket io.Closer) error {
 		return ErrClosed
 	}
 	w.serving[socket] = struct{}{}
-	w.running.Add(1)
+	w.begin()
 	return nil
+}
+
+// begin counts something that runs, and starts the clock with the first. w.mu is held.
+func (w *Worker) begin() {
+	w.running.Add(1)
+	if !w.ticking {
+		w.ticking = true
+		w.running.Go(w.clock)
+	}
 }
 
 // leave undoes enter; the socket is closed.
