@@ -37,6 +37,10 @@ type Config struct {
 	// TCPRelaying lets clients that come over TCP or TLS have TCP relayed, too (RFC 6062). It needs Linux.
 	TCPRelaying bool
 
+	// WideChannels allows channel numbers up to 0x7FFF, as old clients choose them (RFC 5766 section 11), and not only
+	// those up to 0x4FFF (RFC 8656 section 12).
+	WideChannels bool
+
 	// GetCertificate returns the certificate for a client that comes over TLS or DTLS. It may be called
 	// concurrently, and with a hello that says no more than the server's name. Without it the server speaks neither.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)

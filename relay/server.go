@@ -68,6 +68,7 @@ func (c Config) engine(shared *turn.Shared, rules *policy.Policy) turn.Config {
 		Account:      c.account,
 		KeepFamily:   c.KeepFamily,
 		TCP:          c.TCPRelaying,
+		WideChannels: c.WideChannels,
 		MaxSession:   c.MaxSession,
 		StrictExpiry: c.StrictExpiry,
 		Permissions:  c.MaxPermissions,

@@ -31,6 +31,7 @@ type flags struct {
 	Ports         daemon.PortRange `group:"Relaying" help:"Ports of relayed addresses." default:"49152-65535" env:"PARLEY_PORTS"`
 	DefaultFamily string           `group:"Relaying" help:"What clients get that ask for no address family: ipv4, or keep for the one they come from; keep where there is no IPv4." enum:",ipv4,keep" default:"" env:"PARLEY_DEFAULT_FAMILY" placeholder:"ipv4|keep"`
 	RelayTCP      bool             `group:"Relaying" name:"relay-tcp" help:"Relay TCP, too, for clients that come over TCP or TLS (RFC 6062)." env:"PARLEY_RELAY_TCP"`
+	WideChannels  bool             `group:"Relaying" help:"Allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
 	AllowPeer     []netip.Prefix   `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
 	DenyPeer      []netip.Prefix   `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
 	AllowLoopback bool             `group:"Relaying" help:"Allow peers on this host's loopback addresses, for development." env:"PARLEY_ALLOW_LOOPBACK"`
@@ -64,6 +65,7 @@ func (f flags) config() (relay.Config, error) {
 		MinPort:                 f.Ports.Min,
 		MaxPort:                 f.Ports.Max,
 		TCPRelaying:             f.RelayTCP,
+		WideChannels:            f.WideChannels,
 		AllowPeers:              f.AllowPeer,
 		DenyPeers:               f.DenyPeer,
 		AllowLoopback:           f.AllowLoopback,

@@ -95,8 +95,9 @@ func (c *client) feed(o *outbox, p []byte) (effect turn.Effect, peer *peerConn) 
 	return effect, peer
 }
 
-// write writes what is queued until that is finished or fails; then the connection is closed. A
-// stream takes all that is queued at once, a DTLS connection packet by packet.
+// write writes what is queued until that is finished or fails; then the connection is closed. TCP
+// takes all that is queued at once. TLS takes packet by packet, as DTLS must: there are clients, coturn's
+// among them, that take a record for a packet.
 func (c *client) write() {
 	defer close(c.sent)
 	var buf []byte
@@ -106,7 +107,7 @@ func (c *client) write() {
 		if buf, ends, more = c.queue.take(buf, ends); !more {
 			return
 		}
-		if c.Transport.Stream() && len(ends) > 0 {
+		if c.Transport == turn.TCP && len(ends) > 0 {
 			ends = append(ends[:0], len(buf))
 		}
 		start := 0
