@@ -120,7 +120,9 @@ func (f flags) check() error {
 		flag   string
 		values []string
 	}{
-		{"--listen", f.Listen}, {"--listen-tcp", f.ListenTCP}, {"--listen-tls", f.ListenTLS},
+		{"--listen", f.Listen},
+		{"--listen-tcp", f.ListenTCP},
+		{"--listen-tls", f.ListenTLS},
 		{"--secret", f.Secret}, {"--user", f.User},
 	} {
 		if given.values != nil && len(given.values) == 0 {
