@@ -123,7 +123,8 @@ func (f flags) check() error {
 		{"--listen", f.Listen},
 		{"--listen-tcp", f.ListenTCP},
 		{"--listen-tls", f.ListenTLS},
-		{"--secret", f.Secret}, {"--user", f.User},
+		{"--secret", f.Secret},
+		{"--user", f.User},
 	} {
 		if given.values != nil && len(given.values) == 0 {
 			return fmt.Errorf("%s: the value is empty", given.flag)

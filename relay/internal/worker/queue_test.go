@@ -1,0 +1,59 @@
+package worker
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/parley-rtc/parley/relay/internal/turn"
+)
+
+func TestAQueueIsBounded(t *testing.T) {
+	q := newQueue()
+	p := turn.Packet{Head: []byte{1, 2, 3, 4}, Body: make([]byte, 1000), Pad: 0}
+	n := 0
+	for q.push(p) {
+		if n++; n > maxQueue {
+			t.Fatal("it takes everything")
+		}
+	}
+	if want := maxQueue / p.Len(); n != want {
+		t.Errorf("%d packets fit, want %d", n, want)
+	}
+	buf, ends, more := q.take(nil, nil)
+	if len(buf) != n*p.Len() || len(ends) != n || !more {
+		t.Errorf("%d bytes, %d packets, more %v", len(buf), len(ends), more)
+	}
+	if !q.push(p) {
+		t.Error("an empty queue has no room")
+	}
+}
+
+func TestAQueueKeepsPacketsApartAndInOrder(t *testing.T) {
+	q := newQueue()
+	q.push(turn.Packet{Head: []byte{1, 2}})
+	q.push(turn.Packet{Head: []byte{3}, Body: []byte{4, 5}, Pad: 3})
+	buf, ends, _ := q.take(nil, nil)
+	if !slices.Equal(buf, []byte{1, 2, 3, 4, 5, 0, 0, 0}) || !slices.Equal(ends, []int{2, 8}) {
+		t.Errorf("got %v, %v", buf, ends)
+	}
+}
+
+func TestAFinishedQueueIsEmptiedFirst(t *testing.T) {
+	q := newQueue()
+	q.push(turn.Packet{Head: []byte{1}})
+	q.finish()
+	if !q.push(turn.Packet{Head: []byte{2}}) {
+		t.Error("what comes late is called an overflow")
+	}
+	var got []byte
+	for range q.wake {
+		buf, _, more := q.take(nil, nil)
+		got = append(got, buf...)
+		if !more {
+			break
+		}
+	}
+	if !slices.Equal(got, []byte{1}) {
+		t.Errorf("got %v, want what came in time", got)
+	}
+}
