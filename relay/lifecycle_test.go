@@ -101,6 +101,37 @@ func TestShutdownWaitsForLiveAllocations(t *testing.T) {
 	}
 }
 
+func TestADrainingServerSendsClientsElsewhere(t *testing.T) {
+	elsewhere := netip.MustParseAddrPort("192.0.2.7:3479")
+	server, addr := serve(t, Config{Alternate: func(c Client) (netip.AddrPort, string, bool) {
+		return elsewhere, "", c.Transport == "udp" && c.Addr.Addr() == localhost
+	}})
+	allocate(t, addr, "alice", "secret")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Shutdown(ctx) }()
+	r := newRequester(t, addr, "bob", "secret")
+	eventually(t, server, "a client to be sent away", func(s Stats) bool {
+		response := r.request(stun.MethodAllocate, transportUDP)
+		if codeOf(response) == 0 { // Shutdown has not begun
+			r.request(stun.MethodRefresh, attribute(stun.AttrLifetime, 0, 0, 0, 0))
+			return false
+		}
+		var to stun.AlternateServer
+		if err := to.GetFrom(response); err != nil || codeOf(response) != stun.CodeTryAlternate {
+			t.Fatalf("got %d, %v", codeOf(response), err)
+		}
+		if to.IP.String() != elsewhere.Addr().String() || to.Port != int(elsewhere.Port()) {
+			t.Errorf("to %v, want %v", to, elsewhere)
+		}
+		return true
+	})
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown returned %v, want its context's error", err)
+	}
+}
+
 func TestShutdownEndsWithItsContext(t *testing.T) {
 	leaktest.Check(t)
 	server, addr := serve(t, Config{})

@@ -26,6 +26,8 @@ type flags struct {
 	TLSCert   string   `group:"Listening" name:"tls-cert" help:"File with the certificate for TLS and DTLS and those that lead to a root, in PEM." env:"PARLEY_TLS_CERT" placeholder:"FILE"`
 	TLSKey    string   `group:"Listening" name:"tls-key" help:"File with its key, in PEM." env:"PARLEY_TLS_KEY" placeholder:"FILE"`
 
+	Alternate []string `group:"Listening" help:"Server to send new clients to while this one stops, one of IPv4, of IPv6, or one of each; clients keep their transport." env:"PARLEY_ALTERNATE" placeholder:"IP:PORT"`
+
 	PublicIP      []netip.Addr     `group:"Relaying" name:"public-ip" help:"Address that peers reach this host under, one of IPv4, of IPv6, or one of each; of IPv4 and found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
 	RelayBind     []netip.Addr     `group:"Relaying" help:"Address to bind relay sockets to, if only one of this host's; repeatable like --public-ip." env:"PARLEY_RELAY_BIND" placeholder:"IP"`
 	Ports         daemon.PortRange `group:"Relaying" help:"Ports of relayed addresses." default:"49152-65535" env:"PARLEY_PORTS"`
@@ -89,6 +91,9 @@ func (f flags) config() (relay.Config, error) {
 		return cfg, err
 	}
 	if err := f.certificate(&cfg); err != nil {
+		return cfg, err
+	}
+	if err := f.alternates(&cfg); err != nil {
 		return cfg, err
 	}
 	for i, user := range f.User {
@@ -190,6 +195,36 @@ func split(flag string, addrs []netip.Addr, four, six *netip.Addr) error {
 			return fmt.Errorf("%s: %s is a second %s address, after %s", flag, addr, family, *to)
 		}
 		*to = addr
+	}
+	return nil
+}
+
+// alternates sets where clients go while the relay stops.
+func (f flags) alternates(cfg *relay.Config) error {
+	if f.Alternate == nil {
+		return nil
+	}
+	var servers []netip.AddrPort
+	addrs := []netip.Addr{}
+	for _, text := range f.Alternate {
+		server, err := netip.ParseAddrPort(text)
+		if err != nil || server.Port() == 0 {
+			return fmt.Errorf("--alternate: %q is not an IP address with a port, such as 192.0.2.1:3478 or [2001:db8::1]:3478", text)
+		}
+		servers = append(servers, server)
+		addrs = append(addrs, server.Addr())
+	}
+	var four, six netip.Addr
+	if err := split("--alternate", addrs, &four, &six); err != nil {
+		return err
+	}
+	cfg.Alternate = func(c relay.Client) (netip.AddrPort, string, bool) {
+		for _, server := range servers {
+			if server.Addr().Unmap().Is4() == c.Addr.Addr().Is4() {
+				return server, "", true
+			}
+		}
+		return netip.AddrPort{}, "", false
 	}
 	return nil
 }

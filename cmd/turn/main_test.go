@@ -136,6 +136,8 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"a key without a certificate":  {args: []string{"--tls-key=key.pem"}, want: []string{"--tls-cert", "--tls-key", "missing"}, usage: true},
 		"a certificate that is not":    {args: []string{"--tls-cert=/nowhere/cert.pem", "--tls-key=/nowhere/key.pem"}, want: []string{"--tls-cert", "/nowhere/cert.pem"}, usage: true},
 		"a family of its own":          {args: []string{"--default-family=ipv5"}, want: []string{"--default-family", "ipv5"}, usage: true},
+		"two alternates of a family":   {args: []string{"--alternate=192.0.2.1:3478,192.0.2.2:3478"}, want: []string{"--alternate", "192.0.2.2", "IPv4"}, usage: true},
+		"an alternate without a port":  {args: []string{"--alternate=192.0.2.1"}, want: []string{"--alternate", "192.0.2.1"}, usage: true},
 		"a limit below zero":           {args: []string{"--bits=-1"}, want: []string{"--bits", "-1", "0"}, usage: true},
 		"no channels":                  {args: []string{"--max-channels=0"}, want: []string{"--max-channels", "1"}, usage: true},
 		"no time for a session":        {args: []string{"--max-session=0s"}, want: []string{"--max-session", "1s", "0s"}, usage: true},
