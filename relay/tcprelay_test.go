@@ -309,3 +309,35 @@ func TestConnectFails(t *testing.T) {
 		t.Errorf("ConnectionBind of the control connection: %d, want 400", got)
 	}
 }
+
+// A permission for the relay's own address opens no other service of this host to TCP either.
+func TestConnectDoesNotReachTheHostItself(t *testing.T) {
+	cfg := tcpConfig()
+	cfg.AllowLoopback = false
+	server := newServer(t, cfg)
+	t.Cleanup(func() { _ = server.Close() })
+	c, relayed := newController(t, startStreams(t, "127.0.0.1", server.ServeTCP), true)
+	planted := accepting(t)
+	if got := codeOf(c.signed(stun.MethodConnect, tcpPeer(planted.Addr()))); got != 447 {
+		t.Errorf("Connect: %d, want 447", got)
+	}
+	if err := planted.SetDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := planted.Accept(); err == nil {
+		t.Errorf("%v has connected", conn.RemoteAddr())
+	}
+	// Nor does a service of this host reach the client, although its address has a permission.
+	if got := codeOf(c.signed(stun.MethodCreatePermission, tcpPeer(relayed))); got != 0 {
+		t.Fatalf("CreatePermission: %d", got)
+	}
+	local, err := net.Dial("tcp", relayed.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = local.Close() }()
+	closedSoon(t, local)
+	if drops := server.Stats().Drops; drops["from-own-address"] != 1 {
+		t.Errorf("drops = %v, want one as from-own-address", drops)
+	}
+}
