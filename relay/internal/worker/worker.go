@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -246,34 +245,6 @@ func (w *Worker) settle() {
 func (w *Worker) Revoke(user string) (n int) {
 	w.do(&outbox{w: w}, func(e *turn.Engine, _ time.Time) { n = e.Revoke(user) })
 	return n
-}
-
-func (w *Worker) began(i turn.Info) {
-	w.out.later(func() {
-		w.cfg.Logger.Info("allocation made", "client", i.Client.Addr, "transport", i.Client.Transport.String(),
-			"user", i.User, "relayed", relayedOf(i))
-	})
-}
-
-func (w *Worker) ended(i turn.Info) {
-	w.settle()
-	w.out.later(func() {
-		w.cfg.Logger.Info("allocation ended", "client", i.Client.Addr, "transport", i.Client.Transport.String(),
-			"user", i.User, "relayed", relayedOf(i), "age", time.Since(i.Began).Round(time.Millisecond),
-			"bytes_to_peers", i.ToPeers.Bytes, "bytes_from_peers", i.FromPeers.Bytes)
-	})
-}
-
-// relayedOf returns the relayed addresses of an allocation, for a log line.
-func relayedOf(i turn.Info) string {
-	switch four, six := i.Relayed[0], i.Relayed[1]; {
-	case !six.IsValid():
-		return four.String()
-	case !four.IsValid():
-		return six.String()
-	default:
-		return fmt.Sprintf("%v, %v", four, six)
-	}
 }
 
 // Close ends every allocation and connection, and waits until all that was served has ended. It may
