@@ -49,13 +49,16 @@ func (s *Server) Rooms(ctx context.Context, cursor string) (rooms []string, next
 
 // Send sends data, which is valid JSON, to a peer as a signal of the server's own: its from is "". An empty peer
 // means everybody in the room. It is kept for peers whose link is broken. Errors: [ErrNoPeer] and [ErrMailboxFull];
-// data that is no JSON, or over [Limits].Frame, has another.
+// data that is no JSON, over [Limits].Frame or nested over 512 deep has another.
 func (s *Server) Send(ctx context.Context, room, peer string, data json.RawMessage) error {
 	if !json.Valid(data) {
 		return fmt.Errorf("signaling: send to %q in %s: data is not valid JSON", peer, room)
 	}
 	if len(data) > s.cfg.Limits.Frame {
 		return fmt.Errorf("signaling: send to %q in %s: data is %d bytes; the limit is %d", peer, room, len(data), s.cfg.Limits.Frame)
+	}
+	if wire.TooDeep(data) {
+		return fmt.Errorf("signaling: send to %q in %s: data is nested over %d deep", peer, room, wire.MaxNested)
 	}
 	due, err := s.store.Post(ctx, room, rand.Text(), peer, wire.OneLine(data))
 	s.due(room, due)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/parley-rtc/parley/client"
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling"
 )
@@ -86,5 +87,37 @@ func TestATextIsNotMadeLonger(t *testing.T) {
 	r := s.call("GET", watcher.path+"/frames", nil, "Authorization", "Bearer "+watcher.Secret)
 	if want := `"name":"<b>&amp;"`; !strings.Contains(string(r.body), want) {
 		t.Errorf("%s does not have %s", r.body, want)
+	}
+}
+
+// Readers of JSON fail at what is nested deep: whoever sent it would take the recipient's session away for good.
+func TestADeepValueStopsNoRecipient(t *testing.T) {
+	s := serve(t, signaling.Config{})
+	for _, kind := range []client.Link{client.WebSocket, client.Events, client.LongPoll, client.ShortPoll} {
+		t.Run(kind.String(), func(t *testing.T) {
+			room := kind.String()[:4]
+			bob, err := client.Join(t.Context(), s.url, room, client.Options{Peer: "bob", Link: kind, Logger: quiet()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer bob.Close()
+			alice := s.join(room, as("alice"))
+			to, link := &peer{JoinReply: wire.JoinReply{Peer: "bob"}}, alice.link()
+			for _, depth := range []int{10000, wire.MaxNested} {
+				link.signal(to, strings.Repeat("[", depth)+strings.Repeat("]", depth))
+			}
+			if d := link.expect(wire.KindRefused); d.Code != wire.BadFrame || d.Of != 1 {
+				t.Errorf("got %+v, want %s of frame 1", d, wire.BadFrame)
+			}
+			for {
+				e := within(t, bob.Events())
+				if signal, is := e.(client.Signal); is {
+					if len(signal.Data) != 2*wire.MaxNested {
+						t.Errorf("got %d bytes", len(signal.Data))
+					}
+					return
+				}
+			}
+		})
 	}
 }

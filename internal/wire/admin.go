@@ -22,7 +22,7 @@ type ServerSignal struct {
 // ParseServerSignal reads and checks a signal of the server's own.
 func ParseServerSignal(body []byte, limits Limits) (ServerSignal, *Error) {
 	var s ServerSignal
-	_, err := readObject(body, []string{"peer", "data"}, BadRequest, func(field int, value []byte) (err *Error) {
+	_, err := readObject(body, []string{"peer", "data"}, BadRequest, MaxNested, func(field int, value []byte) (err *Error) {
 		if field == 0 {
 			s.Peer, err = readText("peer", value)
 		} else {

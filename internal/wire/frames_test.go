@@ -102,6 +102,41 @@ func TestUplinkFramesAreUTF8(t *testing.T) {
 	}
 }
 
+func TestWhatIsNestedTooDeepIsConsumedAndRefused(t *testing.T) {
+	nested := func(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+	limits := readFrameVectors(t).Limits
+	limits.Meta = 4 * MaxNested
+	for depth, want := range map[int]Code{MaxNested: "", MaxNested + 1: BadFrame, 5000: BadFrame} {
+		for _, text := range []string{
+			`{"kind":"signal","data":` + nested(depth) + `,"n":7,"to":"bob"}`, // its number comes behind it
+			`{"kind":"change","n":7,"meta":` + nested(depth) + `}`,
+		} {
+			u, refusal := ParseUplink([]byte(text), limits)
+			if code := codeOf(refusal); code != want || u.N != 7 {
+				t.Errorf("%d deep: %.30s… is refused as %q, number %d; want %q, 7", depth, text, code, u.N, want)
+			}
+			post, refusal := ParsePost([]byte(`{"first":7,"frames":[` + text + `]}`))
+			if refusal != nil {
+				t.Fatalf("%d deep: the POST is refused: %v", depth, refusal)
+			}
+			if u, refusal := ParseNumbered(post.Frames[0], 7, limits); codeOf(refusal) != want || u.N != 7 {
+				t.Errorf("%d deep, posted: %.30s… is refused as %v, number %d; want %q, 7", depth, text, refusal, u.N, want)
+			}
+		}
+		join := `{"attempt":"q83vEiM0RVZneImaq7zN3g","instance":"i","meta":` + nested(min(depth, MaxNested+1)) + `}`
+		if _, refusal := ParseJoin([]byte(join), limits); (refusal == nil) != (want == "") {
+			t.Errorf("%d deep in a join: %v", depth, refusal)
+		}
+	}
+}
+
+func codeOf(refusal *Error) Code {
+	if refusal == nil {
+		return ""
+	}
+	return refusal.Code
+}
+
 func TestDownlinkFrames(t *testing.T) {
 	v := readFrameVectors(t)
 	for _, text := range v.Down {

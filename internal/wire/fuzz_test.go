@@ -132,7 +132,7 @@ func FuzzObject(f *testing.F) {
 	names := []string{"kind", "n", "to", "data"}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		set := map[int]string{}
-		read, refusal := readObject(text, names, BadFrame, func(field int, value []byte) *Error {
+		read, refusal := readObject(text, names, BadFrame, maxDepth, func(field int, value []byte) *Error {
 			set[field] = string(value)
 			return nil
 		})

@@ -92,7 +92,7 @@ var joinFields = []string{"attempt", "instance", "peer", "name", "meta", "resume
 // ParseJoin reads and checks a join's body.
 func ParseJoin(body []byte, limits Limits) (JoinRequest, *Error) {
 	var r JoinRequest
-	_, err := readObject(body, joinFields, BadRequest, func(field int, value []byte) (err *Error) {
+	_, err := readObject(body, joinFields, BadRequest, MaxNested, func(field int, value []byte) (err *Error) {
 		name := joinFields[field]
 		switch field {
 		case 0:
@@ -148,7 +148,7 @@ func clip(s string) string {
 // ParseLeave reads the body of a leave beacon.
 func ParseLeave(body []byte) (LeaveRequest, *Error) {
 	var r LeaveRequest
-	_, err := readObject(body, []string{"secret"}, BadRequest, func(_ int, value []byte) (err *Error) {
+	_, err := readObject(body, []string{"secret"}, BadRequest, MaxNested, func(_ int, value []byte) (err *Error) {
 		r.Secret, err = readText("secret", value)
 		return err
 	})

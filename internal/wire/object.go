@@ -7,11 +7,15 @@ import (
 	"unicode/utf8"
 )
 
+// MaxNested is how deep the objects and arrays in a value of a client's may be nested. It is carried in others, and
+// readers of JSON refuse, or fail at, what is nested too deep: whom it is for could read nothing any more.
+const MaxNested = 512
+
 // readObject reads the one JSON object that text has to be, and calls set with the number of
 // each field and its value. Every name must be written as in names, and come once: other readers
 // of JSON would take another, or the other one. Errors are in the client's terms; unreadable is the
-// code of what is no JSON. Of JSON, read is true, and set was called even for what follows an error.
-func readObject(text []byte, names []string, unreadable Code, set func(field int, value []byte) *Error) (read bool, first *Error) {
+// code of what is no JSON, or of a value nested deeper than deepest. Of JSON, read is true, and set was called even for what follows an error.
+func readObject(text []byte, names []string, unreadable Code, deepest int, set func(field int, value []byte) *Error) (read bool, first *Error) {
 	s := scanner{text: text}
 	if !s.take('{') {
 		return false, Refusef(unreadable, "not a JSON object")
@@ -27,6 +31,7 @@ func readObject(text []byte, names []string, unreadable Code, set func(field int
 		if !ok || !s.take(':') {
 			return false, Refusef(unreadable, "not valid JSON")
 		}
+		s.deepest = 0
 		value, ok := s.value()
 		if !ok {
 			return false, Refusef(unreadable, "not valid JSON")
@@ -38,6 +43,9 @@ func readObject(text []byte, names []string, unreadable Code, set func(field int
 			err = Refusef(UnknownField, "there is no field %q", name).In(name)
 		case seen&(1<<field) != 0:
 			err = Refusef(unreadable, "%s is there twice", names[field]).In(names[field])
+		case s.deepest > deepest:
+			seen |= 1 << field
+			err = Refusef(unreadable, "%s is nested over %d deep", names[field], deepest).In(names[field]).Over(int64(deepest))
 		default:
 			seen |= 1 << field
 			err = set(field, value)
@@ -137,4 +145,11 @@ func wrongType(field string, value []byte) *Error {
 		kind = "number " + clip(string(value))
 	}
 	return Refusef(BadField, "%s cannot be of type %s", field, kind).In(field)
+}
+
+// TooDeep says whether a valid JSON value is nested deeper than [MaxNested].
+func TooDeep(value []byte) bool {
+	s := scanner{text: value}
+	_, _ = s.value()
+	return s.deepest > MaxNested
 }

@@ -36,7 +36,8 @@ var postFields = []string{"first", "frames", "ack", "after", "use"}
 // ParsePost reads and checks a POST of frames, as far as the frames.
 func ParsePost(body []byte) (Post, *Error) {
 	var p Post
-	_, err := readObject(body, postFields, BadRequest, func(field int, value []byte) (err *Error) {
+	// How deep the values of frames are nested is a matter of each frame.
+	_, err := readObject(body, postFields, BadRequest, maxDepth, func(field int, value []byte) (err *Error) {
 		name := postFields[field]
 		switch field {
 		case 0:

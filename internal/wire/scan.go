@@ -9,8 +9,9 @@ import (
 // scanner goes over JSON text (RFC 8259) once. What it passes over is valid, but for UTF-8, which
 // is checked for the whole text at once.
 type scanner struct {
-	text []byte
-	at   int
+	text    []byte
+	at      int
+	deepest int // objects and arrays in each other, in what was passed over
 }
 
 // peek returns the byte at hand; 0 at the end of the text.
@@ -63,6 +64,7 @@ func (s *scanner) value() (raw []byte, ok bool) {
 				return nil, false
 			}
 			nest.open(c == '{')
+			s.deepest = max(s.deepest, nest.depth)
 			if s.space() == c+2 { // } and ] are two behind { and [
 				break
 			}

@@ -74,7 +74,7 @@ var uplinkFields = []string{"kind", "n", "to", "epoch", "data", "name", "meta", 
 // parseUplink is ParseUplink for a frame that may leave out its number, if implied is not 0.
 func parseUplink(message []byte, implied int64, limits Limits) (Uplink, *Error) {
 	u := Uplink{N: implied}
-	read, err := readObject(message, uplinkFields, BadFrame, func(field int, value []byte) (err *Error) {
+	read, err := readObject(message, uplinkFields, BadFrame, MaxNested, func(field int, value []byte) (err *Error) {
 		name := uplinkFields[field]
 		switch field {
 		case 0:
