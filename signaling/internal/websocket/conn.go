@@ -108,6 +108,9 @@ func (c *Conn) Each(limit int, h Handler) error {
 		case opPing:
 			h.Answer(appendMessage(nil, opPong, payload))
 		case opClose:
+			if !sendable(payload) {
+				return errProtocol
+			}
 			goodbye(payload[:min(len(payload), 2)]) // the code, without the reason
 			return errClosed
 		}
@@ -117,6 +120,20 @@ func (c *Conn) Each(limit int, h Handler) error {
 		goodbye(binary.BigEndian.AppendUint16(nil, closeProtocol))
 	}
 	return err
+}
+
+// sendable says whether that can be in a close frame: nothing, or a code that is not only for those who
+// have heard none (RFC 6455 section 7.4).
+func sendable(payload []byte) bool {
+	if len(payload) < 2 {
+		return len(payload) == 0
+	}
+	switch code := binary.BigEndian.Uint16(payload); code {
+	case 1005, 1006, 1015:
+		return false
+	default:
+		return code >= 1000 && code < 5000
+	}
 }
 
 // Drain reads and forgets what still comes, until the other side has answered a

@@ -54,8 +54,8 @@ func (r *reader) each(limit int, handle func(message []byte), control func(opcod
 		}
 		for {
 			more, err := r.frame(limit, handle, control)
-			if !more {
-				settle()
+			if !more || err != nil {
+				settle() // also what came with a goodbye
 			}
 			if err != nil {
 				return err
