@@ -59,21 +59,21 @@ func normalOrigin(origin string) (string, error) {
 func notASCII(r rune) bool { return r > unicode.MaxASCII }
 
 // denied says once in the log that an origin was refused: without it the operator
-// sees nothing, and the user only a page that does not connect.
+// sees nothing, and the user only a page that does not connect. Of so many: others make up as many as they like.
 func (s *Server) denied(origin string) *wire.Error {
 	s.mu.Lock()
-	seen := s.strangers[origin]
-	if !seen && len(s.strangers) < maxStrangers {
+	isNew := !s.strangers[origin] && len(s.strangers) < maxStrangers
+	if isNew {
 		s.strangers[origin] = true
 	}
 	s.mu.Unlock()
-	if !seen {
-		s.log.Warn("origin denied; Config.Origins (--public-url, --allow-origin) can allow it", "origin", origin)
+	if isNew {
+		s.log.Warn("origin denied; Config.Origins (--public-url, --allow-origin) can allow it", "origin", wire.ClipText(origin, 128))
 	}
 	return wire.Refusef(wire.OriginDenied, "requests from %s are not allowed here; the operator can allow them", wire.ClipText(origin, 128))
 }
 
-// maxStrangers is how many refused origins are remembered to have been logged.
+// maxStrangers is how many refused origins are logged, and remembered so that each is once.
 const maxStrangers = 64
 
 // preflight answers what a browser asks before a request across sites (Fetch, section 3.2).
