@@ -71,7 +71,7 @@ type link struct {
 	heard     atomic.Int64 // when something came last, in nanoseconds of the process's clock
 	sent      atomic.Int64 // downlink frames written, owned by flush
 	acked     atomic.Int64 // downlink frames that the client has handled
-	confirmed atomic.Bool  // it is in use; owned by flush
+	confirmed atomic.Bool  // it is in use; set by flush, with mu held and not when it is over
 
 	sweep atomic.Pointer[sweep] // the room's; nil: not known
 
@@ -174,9 +174,15 @@ func (l *link) attributes(more ...any) []any {
 	return append([]any{"room", l.ref.Room, "peer", l.peer, "link", l.kind, "number", l.fence}, more...)
 }
 
-// confirm notes that the link is in use.
+// confirm notes that the link is in use. One that ended before is not counted any more.
 func (l *link) confirm() {
-	l.confirmed.Store(true)
+	l.mu.Lock()
+	ended := l.over
+	l.confirmed.Store(!ended)
+	l.mu.Unlock()
+	if ended {
+		return
+	}
 	l.server.counts.sessions.Add(l.kind, 1)
 	l.server.log.Info("link opened", l.attributes()...)
 	l.server.mu.Lock()

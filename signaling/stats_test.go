@@ -1,13 +1,17 @@
 package signaling_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling"
+	"github.com/parley-rtc/parley/signaling/internal/memory"
+	"github.com/parley-rtc/parley/signaling/store"
 )
 
 // await waits until the stats are as they should be.
@@ -114,4 +118,40 @@ func TestPollsThatWaitAreSessionsHere(t *testing.T) {
 	s.await("it waits", func(s signaling.Stats) bool { return s.Sessions["poll"] == 1 })
 	link.cut()
 	s.await("it is gone", func(s signaling.Stats) bool { return s.Sessions["poll"] == 0 })
+}
+
+// holding is a store that holds back the answer in which a link hears that it is in use.
+type holding struct {
+	store.Store
+	reached, release chan struct{}
+	once             sync.Once
+}
+
+// Exchange implements store.Store.
+func (s *holding) Exchange(ctx context.Context, ref store.Ref, x store.Exchange) (store.Result, error) {
+	result, err := s.Store.Exchange(ctx, ref, x)
+	if x.Fence != 0 && !result.Probing {
+		s.once.Do(func() {
+			close(s.reached)
+			<-s.release
+		})
+	}
+	return result, err
+}
+
+func TestALinkThatEndsBeforeItHearsThatItIsInUseIsNotCounted(t *testing.T) {
+	slow := &holding{Store: memory.New(), reached: make(chan struct{}), release: make(chan struct{})}
+	s := serve(t, signaling.Config{Store: slow})
+	release := sync.OnceFunc(func() { close(slow.release) })
+	t.Cleanup(release)
+	probe := s.join("lobby").dial("?probe=1")
+	probe.text(fmt.Sprintf(`{"kind":"use","link":%d,"after":0}`, probe.expect(wire.KindHello).Link))
+	<-slow.reached
+	probe.cut()
+	s.await("the link is closed", func(stats signaling.Stats) bool { return stats.Links == 0 })
+	release()
+	s.must(s.Close()) // and everything has ended
+	if n := s.Stats().Sessions["websocket"]; n != 0 {
+		t.Errorf("%d links in use are counted when there are none", n)
+	}
 }
