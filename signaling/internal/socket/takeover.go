@@ -40,12 +40,18 @@ func AppendHead(b []byte, status int, h http.Header) []byte {
 	return buf.Bytes()
 }
 
-// Discard reads and forgets what comes in until the connection is closed. Its buffer is small, for there may be
-// many that wait so.
+// maxDiscarded is much more than a client sends that has nothing to say: a few requests ahead.
+const maxDiscarded = 64 << 10
+
+// Discard reads and forgets what comes in until the connection is closed, or too much came. Its buffer is small,
+// for there may be many that wait so; and who sends much would keep a processor busy with it.
 func Discard(conn net.Conn) {
-	for buf := make([]byte, 16); ; {
-		if _, err := conn.Read(buf); err != nil {
+	buf := make([]byte, 16)
+	for discarded := 0; discarded < maxDiscarded; {
+		n, err := conn.Read(buf)
+		if err != nil {
 			return
 		}
+		discarded += n
 	}
 }

@@ -116,3 +116,22 @@ func TestTryingTakesNoMemory(t *testing.T) {
 	}
 	_ = a.Close()
 }
+
+func TestWhoSendsTooMuchIsNotListenedTo(t *testing.T) {
+	a, b := pair(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		Discard(a)
+	}()
+	if _, err := b.Write(make([]byte, maxDiscarded)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on")
+		_ = a.Close()
+		<-done
+	}
+}
