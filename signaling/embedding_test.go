@@ -3,6 +3,7 @@ package signaling_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,9 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/parley-rtc/parley/client"
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling"
+	"github.com/parley-rtc/parley/signaling/internal/memory"
+	"github.com/parley-rtc/parley/signaling/store"
 )
 
 // An app's own server has times for a whole request and a whole response, which are shorter than links live.
@@ -170,4 +175,51 @@ func (l *logged) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+// A client that says goodbye is answered (RFC 6455 section 5.5.1), also where writing needs a goroutine.
+func TestAGoodbyeIsAnswered(t *testing.T) {
+	for name, test := range map[string]struct {
+		rooms store.Store
+		tls   bool
+	}{"over TCP": {}, "over TLS": {tls: true}, "with a store of its own": {rooms: memory.New()}} {
+		t.Run(name, func(t *testing.T) {
+			server, err := signaling.New(signaling.Config{Store: test.rooms, Logger: quiet()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			app := httptest.NewUnstartedServer(server)
+			if test.tls {
+				app.StartTLS()
+			} else {
+				app.Start()
+			}
+			t.Cleanup(func() {
+				_ = server.Close()
+				app.Close()
+			})
+			dialer := websocket.Dialer{}
+			if transport, is := app.Client().Transport.(*http.Transport); is {
+				dialer.TLSClientConfig = transport.TLSClientConfig
+			}
+			for n := range 10 {
+				sessions := fmt.Sprintf("%s/v1/rooms/%d/sessions", app.URL, n)
+				session := joinVia(t, app.Client(), sessions)
+				ws, _, err := dialer.Dial("ws"+strings.TrimPrefix(sessions, "http")+"/"+session.Session+"/ws", http.Header{"Authorization": {"Bearer " + session.Secret}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := ws.ReadMessage(); err != nil {
+					t.Fatal(err)
+				}
+				if err := ws.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+					t.Errorf("the goodbye is answered by %v", err)
+				}
+				_ = ws.Close()
+			}
+		})
+	}
 }

@@ -3,6 +3,7 @@ package signaling
 import (
 	"bytes"
 	"sync"
+	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/store"
@@ -33,6 +34,7 @@ func (l *link) flush(wait bool) {
 		switch {
 		case l.over, len(l.rest) == 0 && len(queue) == 0 && !read && !ping && end == nil:
 			l.flushing = false
+			l.nothingLeft()
 			l.mu.Unlock()
 			return
 		case !wait && (end != nil || tries == maxTries):
@@ -158,6 +160,7 @@ func (l *link) write(b []byte, wait bool) bool {
 	}
 	l.mu.Lock()
 	l.over = true
+	l.nothingLeft()
 	if l.ending == nil {
 		l.ending = &ending{code: wire.Stalled}
 	}
@@ -176,4 +179,29 @@ func (l *link) goodbye(e ending) {
 		_ = l.conn.Write(l.conn.Append(nil, 0, wire.Append(nil, e.frame)))
 	}
 	l.conn.Close(e.code.Row().Close, string(e.code))
+}
+
+// last waits, for a bounded time, until what there is to say to a client that said goodbye is written.
+func (l *link) last() {
+	l.mu.Lock()
+	if !l.flushing || l.over {
+		l.mu.Unlock()
+		return
+	}
+	l.written = make(chan struct{})
+	written := l.written
+	l.mu.Unlock()
+	select {
+	case <-written:
+	case <-time.After(lastTime):
+	case <-l.server.ctx.Done():
+	}
+}
+
+// nothingLeft tells who waits in last. l.mu is held.
+func (l *link) nothingLeft() {
+	if l.written != nil {
+		close(l.written)
+		l.written = nil
+	}
 }

@@ -20,6 +20,7 @@ const (
 	tellFrames   = 64        // uplink frames, and bytes, after which received is said
 	tellBytes    = 256 << 10
 	detachTime   = 2 * time.Second
+	lastTime     = 2 * time.Second  // to answer a client's goodbye
 	probeTime    = 30 * time.Second // for a probe to be confirmed
 	commentTime  = 15 * time.Second // between signs of life on a stream of events, for what is in its way
 )
@@ -103,6 +104,8 @@ type link struct {
 	queue    [][]byte // frames of the link's own, as they are carried
 	ending   *ending  // set once
 	over     bool     // the ending was written, or nothing can be any more
+
+	written chan struct{} // closed, if somebody waits for it, when flush has nothing left to write
 }
 
 // ending is how a link ends: a last frame, if any, and a code.

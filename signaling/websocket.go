@@ -47,6 +47,9 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 			l.finish(nil, wire.FrameTooLarge)
 			conn.Drain()
 		}
+		if websocket.SaidGoodbye(err) {
+			l.last() // its answer may wait for a goroutine of its own
+		}
 		conn.Abort()
 		l.close()
 	}

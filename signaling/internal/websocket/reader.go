@@ -34,6 +34,10 @@ var (
 	errClosed = errors.New("websocket: closed by the client")
 )
 
+// SaidGoodbye says of an error of [Conn.Each] that a close frame was given to Answer, after which the connection is
+// to be closed.
+func SaidGoodbye(err error) bool { return errors.Is(err, errClosed) || errors.Is(err, errProtocol) }
+
 // reader reads messages (RFC 6455 section 5). It has a buffer only while something comes in.
 type reader struct {
 	socket.Reader
