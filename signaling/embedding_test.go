@@ -2,10 +2,12 @@ package signaling_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -219,6 +221,87 @@ func TestAGoodbyeIsAnswered(t *testing.T) {
 					t.Errorf("the goodbye is answered by %v", err)
 				}
 				_ = ws.Close()
+			}
+		})
+	}
+}
+
+// scrambled is a connection of an app's own, that does something to what goes through it.
+type scrambled struct{ *net.TCPConn }
+
+// Read implements net.Conn.
+func (s scrambled) Read(b []byte) (int, error) {
+	n, err := s.TCPConn.Read(b)
+	scramble(b[:n])
+	return n, err
+}
+
+// Write implements net.Conn.
+func (s scrambled) Write(b []byte) (int, error) {
+	b = bytes.Clone(b)
+	scramble(b)
+	return s.TCPConn.Write(b)
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (s scrambled) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{s}, r)
+}
+
+func scramble(b []byte) {
+	for i := range b {
+		b[i] ^= 0x55
+	}
+}
+
+type scrambling struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l scrambling) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return scrambled{conn.(*net.TCPConn)}, nil
+}
+
+// What an app's listener does to connections is not gone around, though a socket is within reach.
+func TestAnAppsConnectionsAreUsedAsTheyAre(t *testing.T) {
+	server, err := signaling.New(signaling.Config{Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := httptest.NewUnstartedServer(server)
+	app.Listener = scrambling{app.Listener}
+	app.Start()
+	t.Cleanup(func() {
+		_ = server.Close()
+		app.Close()
+	})
+	via := &http.Client{Transport: &http.Transport{DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
+		conn, err := net.Dial(network, address)
+		if err != nil {
+			return nil, err
+		}
+		return scrambled{conn.(*net.TCPConn)}, nil
+	}}}
+	t.Cleanup(via.CloseIdleConnections)
+	for _, kind := range []client.Link{client.WebSocket, client.Events, client.LongPoll} {
+		t.Run(kind.String(), func(t *testing.T) {
+			bob, err := client.Join(t.Context(), app.URL, "room", client.Options{Peer: "bob", Link: kind, HTTPClient: via, Logger: quiet()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = bob.Leave(t.Context()) }()
+			if e, is := within(t, bob.Events()).(client.LinkChanged); !is || e.Link != kind {
+				t.Fatalf("%v is the first event, want a link of %v", e, kind)
+			}
+			time.Sleep(parks)
+			if err := bob.Send(t.Context(), "bob", 0, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			if e, is := within(t, bob.Events()).(client.Signal); !is {
+				t.Errorf("%T %+v is the next event, want the signal", e, e)
 			}
 		})
 	}

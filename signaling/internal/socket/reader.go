@@ -28,10 +28,8 @@ type Reader struct {
 // Init makes r a reader of conn. It must not be copied then.
 func (r *Reader) Init(conn net.Conn) {
 	r.conn = conn
-	if c, ok := conn.(syscall.Conn); ok && canTry {
-		if raw, err := c.SyscallConn(); err == nil {
-			r.raw, r.attempt = raw, r.try
-		}
+	if raw := rawOf(conn); raw != nil {
+		r.raw, r.attempt = raw, r.try
 	}
 }
 

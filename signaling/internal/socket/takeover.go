@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -54,4 +55,20 @@ func Discard(conn net.Conn) {
 		}
 		discarded += n
 	}
+}
+
+// rawOf returns the descriptor of a connection that is a socket and nothing else; nil: it is not. One that only has a
+// SyscallConn may have it from a *net.TCPConn that is embedded in it, and a Read and a Write of its own,
+// which are not to be gone around.
+func rawOf(conn net.Conn) syscall.RawConn {
+	if c, is := conn.(interface{ PlainTCP() *net.TCPConn }); is {
+		conn = c.PlainTCP()
+	}
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		if raw, err := conn.(syscall.Conn).SyscallConn(); err == nil && canTry {
+			return raw
+		}
+	}
+	return nil
 }

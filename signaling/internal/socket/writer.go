@@ -35,10 +35,8 @@ func NewWriter(conn net.Conn) *Writer {
 // Init makes w a writer to conn. It must not be copied then.
 func (w *Writer) Init(conn net.Conn) {
 	w.conn = conn
-	if c, ok := conn.(syscall.Conn); ok && canTry {
-		if raw, err := c.SyscallConn(); err == nil {
-			w.raw, w.attempt = raw, w.try
-		}
+	if raw := rawOf(conn); raw != nil {
+		w.raw, w.attempt = raw, w.try
 	}
 }
 
