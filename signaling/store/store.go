@@ -44,7 +44,8 @@ type Store interface {
 	Detach(ctx context.Context, ref Ref, fence int64) (Due, error)
 
 	// Leave ends a session at its own wish: softly (it can be resumed, or linked
-	// again, within Rules.Leaving), or at once. It returns whose session it was. Errors: those of Ref.
+	// again, within Rules.Leaving), or at once. That it leaves softly, and that it is back, count as frames that it sent to
+	// the others; without a place for one with each of them it is not shown as leaving. It returns whose session it was. Errors: those of Ref.
 	Leave(ctx context.Context, ref Ref, soft bool) (peer string, due Due, err error)
 
 	// End ends a session at the server's wish. Its client is told code; the others

@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/parley-rtc/parley/signaling/store"
 )
@@ -77,6 +79,35 @@ var mailboxCases = []Case{
 			result := f.send(e, signal(n+1, d, "1"))
 			f.equal("refused", len(result.Refused), map[bool]int{true: 1, false: 0}[n == 2])
 		}
+	})},
+	{"who leaves softly and comes back again and again takes no place that is another's", with(func(f *fixture) {
+		bob, alice := f.linked("bob"), f.linked("alice")
+		for range 2 * Rules.MailboxFrames {
+			_, _, err := f.Leave(context.Background(), alice.ref, true)
+			f.is(err, nil)
+			f.attach(alice, -1)
+		}
+		frames := f.read(bob, 0) // who would have been ended as slow
+		if len(frames) > Rules.MailboxFrames/2 {
+			f.Errorf("%d frames are in a mailbox for %d", len(frames), Rules.MailboxFrames)
+		}
+		f.equal("bob's last", tell(frames[len(frames)-1:]), []string{fmt.Sprintf("%d changed alice here", len(frames))})
+		f.exchange(bob, store.Exchange{Ack: int64(len(frames))})
+		_, _, err := f.Leave(context.Background(), alice.ref, true)
+		f.is(err, nil)
+		f.equal("when there is a place", tell(f.read(bob, int64(len(frames)))), []string{fmt.Sprintf("%d changed alice leaving", len(frames)+1)})
+	})},
+	{"who leaves softly where nobody can be told has left all the same", with(func(f *fixture) {
+		bob, alice := f.linked("bob"), f.linked("alice")
+		for n := range int64(Rules.MailboxFrames / 4) {
+			f.send(alice, signal(n+1, bob, "1"))
+		}
+		_, _, err := f.Leave(context.Background(), alice.ref, true)
+		f.is(err, nil)
+		time.Sleep(Rules.Leaving + time.Second)
+		f.peers()
+		frames := f.read(bob, 0)
+		f.equal("bob's last", tell(frames[len(frames)-1:]), []string{fmt.Sprintf("%d left alice leave", len(frames))})
 	})},
 	{"a room that nobody ever joined has an empty roster, and does not come to be", with(func(f *fixture) {
 		roster, err := f.Roster(context.Background(), "nobody's")

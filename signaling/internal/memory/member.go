@@ -31,6 +31,7 @@ type member struct {
 	fence    int64 // the number of the link in use
 	links    int64 // the last number given to a link
 	linked   bool
+	leaving  bool      // softly
 	kind     string    // of the link in use, or the last one that was
 	polls    bool      // the link in use polls
 	turn     int64     // the last poll's
@@ -60,21 +61,37 @@ func (r *room) renew(m *member) {
 		gone = r.now.Add(r.rules.Polling)
 	}
 	r.schedule(m, end, gone)
-	r.show(m, store.Here)
+	from := ""
+	if m.leaving {
+		from = m.peer.ID
+	}
+	m.leaving = false
+	r.show(m, store.Here, from)
 }
 
+// leaveSoftly has a session end soon unless its client comes back. Who leaves and comes back again and again could
+// fill the mailboxes of the others with it: both count as sent by the peer, and leaving is not shown where a peer's
+// frame has no place.
 func (r *room) leaveSoftly(m *member) {
 	m.linked = false // the page is going: its link no longer renews
+	m.leaving = true
 	r.schedule(m, time.Time{}, r.now.Add(r.rules.Leaving))
-	r.show(m, store.Leaving)
+	if r.fitsOthers(m, presence(m, store.Leaving, m.peer.ID)) {
+		r.show(m, store.Leaving, m.peer.ID)
+	}
 }
 
-func (r *room) show(m *member, p store.Presence) {
+// show tells the others how a session is now. From is whom the frame counts to, "" the server.
+func (r *room) show(m *member, p store.Presence, from string) {
 	if m.peer.Presence == p {
 		return
 	}
 	m.peer.Presence = p
-	r.tell(m, store.Frame{Kind: store.Changed, Peer: &store.Peer{ID: m.peer.ID, Epoch: m.peer.Epoch, Presence: p}})
+	r.tell(m, presence(m, p, from))
+}
+
+func presence(m *member, p store.Presence, from string) store.Frame {
+	return store.Frame{Kind: store.Changed, From: from, Peer: &store.Peer{ID: m.peer.ID, Epoch: m.peer.Epoch, Presence: p}}
 }
 
 // end ends a session and tells the others.
@@ -191,13 +208,13 @@ func (r *room) expire() {
 			r.end(m, store.CodeExpired)
 		case !r.now.Before(m.gone):
 			code := store.CodeLost
-			if m.peer.Presence == store.Leaving {
+			if m.leaving {
 				code = store.CodeLeft
 			}
 			r.end(m, code)
 		case !m.away.IsZero() && !r.now.Before(m.away):
 			m.away = time.Time{}
-			r.show(m, store.Away)
+			r.show(m, store.Away, "")
 		}
 	}
 	for len(r.ended) > 0 && !r.now.Before(r.ended[0].gone) {

@@ -334,10 +334,8 @@ func (r *room) take(m *member, sent store.Sent) (refused []store.Refusal) {
 func (r *room) change(m *member, sent store.Sent) string {
 	about := store.Peer{ID: m.peer.ID, Epoch: m.peer.Epoch, Meta: sent.Meta}
 	f := store.Frame{Kind: store.Changed, From: m.peer.ID, Peer: &about, Name: sent.Name}
-	for _, to := range r.peers {
-		if to != m && !to.mail.fits(f, r.rules) {
-			return store.CodeBusy
-		}
+	if !r.fitsOthers(m, f) {
+		return store.CodeBusy
 	}
 	if sent.Name != nil {
 		m.peer.Name = *sent.Name
@@ -350,6 +348,16 @@ func (r *room) change(m *member, sent store.Sent) string {
 	}
 	r.tell(m, f)
 	return ""
+}
+
+// fitsOthers says whether everybody but m has a place for a frame of m's.
+func (r *room) fitsOthers(m *member, f store.Frame) bool {
+	for _, to := range r.peers {
+		if to != m && !to.mail.fits(f, r.rules) {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *room) post(key, to string, data []byte) error {
