@@ -135,10 +135,16 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request, res resource, sec
 	}
 	s.due(res.room, due)
 	if err == nil && !soft {
-		s.observe(Event{Kind: SessionLeft, Room: res.room, Session: res.session, Peer: peer})
+		s.left(res, peer)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// left tells of a session that left other than by its WebSocket, which tells of its own end.
+func (s *Server) left(res resource, peer string) {
+	s.log.Info("session left", "room", res.room, "peer", peer, "session", res.session)
+	s.observe(Event{Kind: SessionLeft, Room: res.room, Session: res.session, Peer: peer})
 }
 
 func wirePeers(peers []store.Peer) []wire.Peer {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +62,37 @@ func TestOverEveryLinkPeersTalk(t *testing.T) {
 		}
 		if f := bob.next(); f.Kind != wire.KindLeft || f.Reason != "leave" {
 			s.Errorf("got %+v, want alice's left", f)
+		}
+	})
+}
+
+func TestOverEveryLinkALeaveIsObservedOnce(t *testing.T) {
+	var mu sync.Mutex
+	told := make(map[string]int) // by room
+	config := signaling.Config{Observe: func(e signaling.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		if e.Kind == signaling.SessionLeft {
+			told[e.Room+" "+e.Peer]++
+		}
+	}}
+	over(t, config, func(s *service, kind string) {
+		room := strings.ReplaceAll(kind, " ", "-")
+		p := s.join(room, as("alice"))
+		alice := p.linked(kind, -1)
+		_ = alice.send(1, `{"kind":"leave"}`) // a POST of it is answered: left
+		if code := alice.ends(); code != wire.Left {
+			s.Errorf("alice's link ends as %q, want left", code)
+		}
+		_, err := p.post(wire.Post{First: 1, Frames: []json.RawMessage{[]byte(`{"kind":"leave"}`)}})
+		if err == nil {
+			s.Error("who has left can leave again")
+		}
+		s.call("DELETE", alice.path, nil, "Authorization", "Bearer "+alice.Secret)
+		mu.Lock()
+		defer mu.Unlock()
+		if n := told[room+" alice"]; n != 1 {
+			s.Errorf("alice's leave was observed %d times, want once", n)
 		}
 	})
 }
@@ -251,6 +283,9 @@ func TestRefusedPollsAndPosts(t *testing.T) {
 				t.Errorf("got %d %s, want %d %s in %q", r.status, r.body, c.status, c.code, c.field)
 			} else if c.code == wire.Gap && (got.Received == nil || *got.Received != 0) {
 				t.Errorf("a gap without received: %s", r.body)
+			}
+			if c.code == wire.BadMethod && r.header.Get("Allow") != "GET, POST" {
+				t.Errorf("allowed are %q", r.header.Get("Allow"))
 			}
 			for _, wrong := range []string{"", "Bearer nonsense"} {
 				if r := s.call(c.method, p.path+c.path, []byte(`{}`), "Authorization", wrong, "Content-Type", asJSON); r.status < 400 {

@@ -1,7 +1,9 @@
 package signaling
 
 import (
+	"context"
 	"net/http"
+	"slices"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/store"
@@ -35,9 +37,13 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 		u, refusal := wire.ParseNumbered(message, post.First+int64(i), s.limits)
 		x.Frames = append(x.Frames, s.sent(u, refusal, from))
 	}
+	leaving := s.leaving(r.Context(), ref, x.Frames)
 	result, err := s.store.Exchange(r.Context(), ref, x)
 	s.due(res.room, result.Due) // also after a leave, which is answered by an error
 	if err != nil {
+		if leaving != "" && isEnded(err, store.CodeLeft) {
+			s.left(res, leaving)
+		}
 		return refusalOfStore(err, s.log)
 	}
 	s.counts.exchanged(x.Frames, 0, result)
@@ -55,4 +61,16 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 	}
 	replyJSON(w, http.StatusOK, wire.PostReply{Received: result.Received, Frames: frames})
 	return nil
+}
+
+// leaving returns the peer id of a session that is about to leave by one of these frames, and "" of any other.
+func (s *Server) leaving(ctx context.Context, ref store.Ref, frames []store.Sent) string {
+	if !slices.ContainsFunc(frames, func(f store.Sent) bool { return f.Kind == store.Leave }) {
+		return ""
+	}
+	owner, err := s.store.Owner(ctx, ref)
+	if err != nil {
+		return "" // it has left before, say; what is the matter is told when the frames are taken
+	}
+	return owner.Peer
 }

@@ -94,7 +94,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != method {
-		w.Header().Set("Allow", method)
+		if res.part == "frames" {
+			method = "GET or POST"
+		}
+		w.Header().Set("Allow", strings.ReplaceAll(method, " or ", ", "))
 		s.reply(w, wire.Refusef(wire.BadMethod, "the method is %s, not %s", method, r.Method))
 		return
 	}
