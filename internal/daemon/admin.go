@@ -43,7 +43,7 @@ func (f *AdminFlags) CheckAdmin() error {
 	case f.AdminToken == "" && !isLoopback(host):
 		return Usagef("--admin-listen: %s is not a loopback address, so it needs --admin-token", f.AdminListen)
 	case f.AdminToken != "" && len(f.AdminToken) < minAdminToken:
-		return Usagef("--admin-token: %d characters are too few; the least is %d", len(f.AdminToken), minAdminToken)
+		return Usagef("--admin-token has %d characters; it must have at least %d", len(f.AdminToken), minAdminToken)
 	case strings.ContainsFunc(f.AdminToken, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return Usagef("--admin-token: there is a space in it, or what is not ASCII, and it cannot be sent in a header")
 	}

@@ -142,7 +142,7 @@ func wrongType(field string, value []byte) *Error {
 	case 't', 'f':
 		kind = "bool"
 	default:
-		kind = "number " + clip(string(value))
+		return Refusef(BadField, "%s cannot be %s", field, clip(string(value))).In(field)
 	}
 	return Refusef(BadField, "%s cannot be of type %s", field, kind).In(field)
 }

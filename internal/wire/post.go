@@ -81,7 +81,7 @@ func ParseNumbered(message []byte, n int64, limits Limits) (Uplink, *Error) {
 	switch {
 	case err != nil:
 	case !u.Numbered():
-		err = Refusef(BadFrame, "a %s has no number and no place here", u.Kind).In("kind")
+		err = Refusef(BadFrame, "%s is no numbered frame, and has no place here", u.Kind).In("kind")
 	case u.N != n:
 		err = Refusef(BadFrame, "frame %d is in the place of frame %d", u.N, n).In("n")
 	case len(message) > limits.Frame:

@@ -146,7 +146,12 @@ func (s *keySet) land(keys []key, passedOver []error, err error) time.Duration {
 
 	switch {
 	case err != nil:
-		s.log.Warn("token keys not fetched", "error", err, "failures", failed, "keys_of", arrived)
+		log := s.log.With("error", err, "failures", failed)
+		if arrived.IsZero() {
+			log.Warn("token keys not fetched; there are none yet")
+		} else {
+			log.Warn("token keys not fetched", "keys_of", arrived)
+		}
 		return min(firstRetry<<min(failed-1, 10), lastRetry)
 	case changed:
 		s.log.Info("token keys changed", "keys", len(keys), "passed_over", len(passedOver))
