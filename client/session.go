@@ -204,6 +204,9 @@ func (s *Session) queue(ctx context.Context, f upFrame) error {
 	limits := s.joined().Limits
 	limits.Frame -= numberRoom
 	if _, err := wire.ParseNumbered(text, 1, limits); err != nil {
+		if err.Code == wire.FrameTooLarge {
+			err = wire.Refusef(err.Code, "with its number the frame is over %d bytes", limits.Frame+numberRoom)
+		}
 		return refusalOf(err)
 	}
 	select {
