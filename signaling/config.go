@@ -61,7 +61,7 @@ type Config struct {
 	Limits Limits
 	Timing Timing
 
-	// Logger takes one line for each session and link made or ended. Nil: slog.Default.
+	// Logger takes one line for each session that is made, and that its client or the server ends; links are at level Debug. Nil: slog.Default.
 	Logger *slog.Logger
 }
 

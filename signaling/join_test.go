@@ -168,7 +168,7 @@ func TestHooksDecideWhoMayJoin(t *testing.T) {
 		{"open", "", 401, "the app token is missing or not valid"},
 		{"open", "bad", 401, "the app token is missing or not valid"},
 		{"open", "old", 401, "the token has expired"},
-		{"closed", "good", 403, "the app token does not allow this"},
+		{"closed", "good", 403, "this is not allowed to you"},
 	} {
 		_, r := s.try(c.room, ask(), "Authorization", "Bearer "+c.token)
 		if r.status != c.status || r.refusal().Message != c.message {

@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -187,7 +188,9 @@ func (l *link) confirm() {
 		return
 	}
 	l.server.counts.sessions.Add(l.kind, 1)
-	l.server.log.Info("link opened", l.attributes()...)
+	if log := l.server.log; log.Enabled(l.server.ctx, slog.LevelDebug) {
+		log.Debug("link opened", l.attributes()...)
+	}
 	l.server.mu.Lock()
 	l.discharge()
 	l.server.mu.Unlock()
@@ -231,7 +234,9 @@ func (l *link) close() {
 	close(l.gone)
 	if l.confirmed.Load() {
 		s.counts.sessions.Add(l.kind, -1)
-		l.server.log.Info("link closed", l.attributes("code", string(code))...)
+		if log := s.log; log.Enabled(s.ctx, slog.LevelDebug) {
+			log.Debug("link closed", l.attributes("code", string(code))...)
+		}
 		l.observe(LinkClosed, code)
 	}
 }

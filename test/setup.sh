@@ -15,6 +15,8 @@ need chromium chromium
 need turnutils_uclient coturn
 need nginx nginx
 need haproxy haproxy
+need curl curl
+need openssl openssl
 need gcc gcc
 need cc libc6-dev
 

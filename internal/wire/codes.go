@@ -100,7 +100,7 @@ var Rows = []Row{
 	{BadMethod, http.StatusMethodNotAllowed, 0, "the resource does not know this method"},
 	{UpgradeRequired, http.StatusUpgradeRequired, 0, "this resource is a WebSocket"},
 	{Unauthorized, http.StatusUnauthorized, 4003, "the app token is missing or not valid"},
-	{Forbidden, http.StatusForbidden, 4003, "the app token does not allow this"},
+	{Forbidden, http.StatusForbidden, 4003, "this is not allowed to you"},
 	{OriginDenied, http.StatusForbidden, 4003, "requests from this origin are not allowed"},
 	{WrongSecret, http.StatusUnauthorized, 4003, "the session's secret is missing or wrong"},
 	{NoSession, http.StatusNotFound, 4104, "the server knows no such session"},
