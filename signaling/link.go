@@ -211,7 +211,6 @@ func (l *link) due(in store.Due) {
 // close takes the link down after its reader has ended.
 func (l *link) close() {
 	s := l.server
-	l.beat.Stop()
 	l.stop()
 	l.mu.Lock()
 	l.over = true
@@ -220,6 +219,7 @@ func (l *link) close() {
 		code = l.ending.code
 	}
 	l.mu.Unlock()
+	l.beat.Stop() // one that runs now sees that it is over
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), detachTime)
 	defer cancel()
@@ -328,6 +328,12 @@ func (l *link) beatTime() time.Duration {
 func (l *link) beatAt(t time.Time) {
 	grain := l.server.cfg.Timing.Heartbeat / 128
 	l.beat.Set(processStart.Add((t.Sub(processStart)/grain + 1) * grain))
+	l.mu.Lock()
+	over := l.over
+	l.mu.Unlock()
+	if over {
+		l.beat.Stop()
+	}
 }
 
 // silence is how long ago something was heard.
