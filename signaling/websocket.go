@@ -40,22 +40,24 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, res reso
 		s.linger(conn, conn.Drain)
 		return nil
 	}
-	read := func() {
-		err := conn.Each(s.cfg.Limits.Frame, reader{l})
-		if errors.Is(err, websocket.ErrTooLarge) {
-			l.refuse(wire.Refusef(wire.FrameTooLarge, "the frame is over %d bytes", s.cfg.Limits.Frame).Over(int64(s.cfg.Limits.Frame)))
-			l.finish(nil, wire.FrameTooLarge)
-			conn.Drain()
-		}
-		if websocket.SaidGoodbye(err) {
-			l.last() // its answer may wait for a goroutine of its own
-		}
-		conn.Abort()
-		l.close()
-	}
+	read := func() { s.readEnded(conn, l, conn.Each(s.cfg.Limits.Frame, reader{l})) }
 	if !s.start(read) {
 		conn.Abort()
 		l.close()
 	}
 	return nil
+}
+
+// readEnded takes a link down whose reader has ended.
+func (s *Server) readEnded(conn *websocket.Conn, l *link, err error) {
+	if errors.Is(err, websocket.ErrTooLarge) {
+		l.refuse(wire.Refusef(wire.FrameTooLarge, "the frame is over %d bytes", s.cfg.Limits.Frame).Over(int64(s.cfg.Limits.Frame)))
+		l.finish(nil, wire.FrameTooLarge)
+		conn.Drain()
+	}
+	if websocket.SaidGoodbye(err) {
+		l.last() // its answer may wait for a goroutine of its own
+	}
+	conn.Abort()
+	l.close()
 }

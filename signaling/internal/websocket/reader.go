@@ -48,18 +48,18 @@ type reader struct {
 	fragments byte   // opcode of the message that they are of; 0: none
 }
 
-// each calls handle with the payload of every data message, nil for one that is not text, control with every
-// control frame, and settle before it waits for more, until there is an error. What handle and control
+// each has h handle the payload of every data message, nil for one that is not text, and c every
+// control frame, and has h settle before it waits for more, until there is an error. What they
 // get is only valid until they return.
-func (r *reader) each(limit int, handle func(message []byte), control func(opcode byte, payload []byte) error, settle func()) error {
+func (r *reader) each(limit int, h Handler, c *Conn) error {
 	for {
 		if err := r.fill(); err != nil {
 			return err
 		}
 		for {
-			more, err := r.frame(limit, handle, control)
+			more, err := r.frame(limit, h, c)
 			if !more || err != nil {
-				settle() // also what came with a goodbye
+				h.Settle() // also what came with a goodbye
 			}
 			if err != nil {
 				return err
@@ -101,7 +101,7 @@ func (r *reader) fill() (err error) {
 }
 
 // frame handles the frame at hand, if all of it is there.
-func (r *reader) frame(limit int, handle func([]byte), control func(byte, []byte) error) (more bool, err error) {
+func (r *reader) frame(limit int, h Handler, c *Conn) (more bool, err error) {
 	b := (*r.buf)[r.at:r.end]
 	if len(b) < 2 {
 		return false, nil
@@ -138,13 +138,13 @@ func (r *reader) frame(limit int, handle func([]byte), control func(byte, []byte
 		if opcode > opPong {
 			return false, errProtocol
 		}
-		return true, control(opcode, payload)
+		return true, c.control(opcode, payload)
 	}
-	return true, r.data(opcode, b[0]&final != 0, payload, handle)
+	return true, r.data(opcode, b[0]&final != 0, payload, h)
 }
 
 // data handles a data frame: a message, or a fragment of one.
-func (r *reader) data(opcode byte, final bool, payload []byte, handle func([]byte)) error {
+func (r *reader) data(opcode byte, final bool, payload []byte, h Handler) error {
 	if opcode > opBinary || (opcode == opContinuation) != (r.fragments != 0) {
 		return errProtocol
 	}
@@ -160,7 +160,7 @@ func (r *reader) data(opcode byte, final bool, payload []byte, handle func([]byt
 	if opcode != opText {
 		payload = nil // no frame of ours
 	}
-	handle(payload)
+	h.Message(payload)
 	return nil
 }
 
