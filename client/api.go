@@ -48,8 +48,9 @@ func newAPI(server, room string, client *http.Client) *api {
 	a.dialer.Jar = client.Jar
 	if t, ok := client.Transport.(*http.Transport); ok {
 		a.dialer.Proxy, a.dialer.NetDialContext = t.Proxy, t.DialContext
-		if t.TLSClientConfig != nil {
-			a.dialer.TLSClientConfig = t.TLSClientConfig.Clone()
+		// The transport's own clone, which waits for what its first request changes in it.
+		if config := t.Clone().TLSClientConfig; config != nil {
+			a.dialer.TLSClientConfig = config
 			a.dialer.TLSClientConfig.NextProtos = []string{"http/1.1"} // RFC 6455 needs it
 		}
 	}
