@@ -10,6 +10,7 @@
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SIGNAL   := bin/signal
+RIVALS   := bench/signaling/rivals
 
 MAKEFLAGS += --no-print-directory
 
@@ -23,7 +24,7 @@ test: setup
 setup:
 	@test/setup.sh
 
-test-go:
+test-go: $(RIVALS)/node_modules
 	go vet ./...
 	go test -race -shuffle=on ./...
 
@@ -63,8 +64,6 @@ fuzz:
 
 image:
 	docker build -t parley -f deploy/Dockerfile .
-
-RIVALS := bench/signaling/rivals
 
 bench-signaling: $(RIVALS)/node_modules
 	go build -o bin/bench-signaling ./bench/signaling
