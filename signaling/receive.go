@@ -113,13 +113,11 @@ func (l *link) take(frames []store.Sent) {
 		l.fail(err)
 		return
 	}
-	s.counts.exchanged(frames, l.received, result)
+	s.counts.exchanged(frames, before, result)
 	if refreshed(frames, result) {
 		l.refreshICE()
 	}
-	if result.Received > l.received {
-		l.received = result.Received
-	}
+	l.received = max(before, result.Received)
 	l.wasted(frames, before, result.Received)
 	if result.Gap {
 		if l.gap == result.Received+1 {
