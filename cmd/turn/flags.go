@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -23,8 +21,8 @@ type flags struct {
 	Listen    []string `group:"Listening" help:"UDP address to serve on, over DTLS as well if there is a certificate; repeatable." default:":3478" env:"PARLEY_LISTEN"`
 	ListenTCP []string `group:"Listening" name:"listen-tcp" help:"TCP address to serve on; repeatable." env:"PARLEY_LISTEN_TCP" placeholder:"ADDR"`
 	ListenTLS []string `group:"Listening" name:"listen-tls" help:"TCP address to serve on over TLS; repeatable." env:"PARLEY_LISTEN_TLS" placeholder:"ADDR"`
-	TLSCert   string   `group:"Listening" name:"tls-cert" help:"File with the certificate for TLS and DTLS and those that lead to a root, in PEM." env:"PARLEY_TLS_CERT" placeholder:"FILE"`
-	TLSKey    string   `group:"Listening" name:"tls-key" help:"File with its key, in PEM." env:"PARLEY_TLS_KEY" placeholder:"FILE"`
+
+	daemon.CertificateFlags `group:"Listening"`
 
 	Alternate []string `group:"Listening" help:"Server to send new clients to while this one stops, one of IPv4, of IPv6, or one of each; clients keep their transport." env:"PARLEY_ALTERNATE" placeholder:"IP:PORT"`
 
@@ -88,9 +86,6 @@ func (f flags) config() (relay.Config, error) {
 		return cfg, err
 	}
 	if err := f.addresses(&cfg); err != nil {
-		return cfg, err
-	}
-	if err := f.certificate(&cfg); err != nil {
 		return cfg, err
 	}
 	if err := f.alternates(&cfg); err != nil {
@@ -226,26 +221,6 @@ func (f flags) alternates(cfg *relay.Config) error {
 		}
 		return netip.AddrPort{}, "", false
 	}
-	return nil
-}
-
-// certificate loads what TLS and DTLS need.
-func (f flags) certificate(cfg *relay.Config) error {
-	switch {
-	case f.TLSCert == "" && f.TLSKey == "" && f.ListenTLS == nil:
-		return nil
-	case f.TLSCert == "" && f.TLSKey == "":
-		return errors.New("--listen-tls: TLS needs --tls-cert and --tls-key")
-	case f.TLSCert == "":
-		return errors.New("--tls-key: its certificate, --tls-cert, is missing")
-	case f.TLSKey == "":
-		return errors.New("--tls-cert: its key, --tls-key, is missing")
-	}
-	certificate, err := tls.LoadX509KeyPair(f.TLSCert, f.TLSKey)
-	if err != nil {
-		return fmt.Errorf("--tls-cert and --tls-key: %w", err)
-	}
-	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil }
 	return nil
 }
 

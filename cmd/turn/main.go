@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -44,17 +45,27 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return &daemon.UsageError{Err: err}
 	}
 	cfg.Logger = f.Logger(os.Stderr)
+	certificates, err := f.Certificates(cfg.Logger)
+	switch {
+	case err != nil:
+		return err
+	case certificates != nil:
+		cfg.GetCertificate = certificates.GetCertificate
+	case f.ListenTLS != nil:
+		return daemon.Usagef("--listen-tls: TLS needs --tls-cert and --tls-key, or --acme-domain")
+	}
 	server, err := relay.New(cfg)
 	if err != nil {
 		return &daemon.UsageError{Err: err}
 	}
-	fronts, err := listen(f, server)
+	fronts, err := listen(f, server, certificates)
 	if err != nil {
 		return err
 	}
 	if err := announce(stdout, f, cfg, fronts, generated); err != nil {
 		return errors.Join(err, closeAll(fronts))
 	}
+	defer certificates.Watched()()
 	cfg.Logger.Info("serving", "listeners", len(fronts), "public_ip", publicIPs(cfg))
 	err = serve(ctx, server, fronts)
 	cfg.Logger.Info("stopped", "allocations", server.Stats().AllocationsTotal)
@@ -97,7 +108,7 @@ func serve(ctx context.Context, server *relay.Server, fronts []front) error {
 }
 
 // listen opens all sockets, or none.
-func listen(f flags, server *relay.Server) ([]front, error) {
+func listen(f flags, server *relay.Server, certificates *daemon.Certificates) ([]front, error) {
 	var fronts []front
 	for _, addr := range f.Listen {
 		conn, err := daemon.ListenUDP(addr, "--listen")
@@ -112,7 +123,9 @@ func listen(f flags, server *relay.Server) ([]front, error) {
 		serve           func(net.Listener) error
 	}{
 		{"tcp", "--listen-tcp", f.ListenTCP, server.ServeTCP},
-		{"tls", "--listen-tls", f.ListenTLS, server.ServeTLS},
+		{"tls", "--listen-tls", f.ListenTLS, func(l net.Listener) error {
+			return server.ServeTCP(tls.NewListener(l, certificates.TLS("stun.turn", "stun.nat-discovery")))
+		}},
 	} {
 		for _, addr := range kind.addrs {
 			l, err := daemon.ListenTCP(addr, kind.flag)

@@ -58,6 +58,7 @@ var arrows = map[string][]string{
 
 	"client":            {"internal/wire"},
 	"web":               {},
+	"internal/acmetest": {},
 	"internal/arch":     {},
 	"internal/daemon":   {"internal/hostname", "internal/wire"},
 	"internal/hostname": {},
