@@ -117,7 +117,8 @@ func (s *Server) ServeTLS(l net.Listener) error {
 
 // ServeConn serves one connection of a client until it ends, or until Shutdown or Close, and closes it: for listeners that
 // serve other protocols, too. It may have read nothing from conn that conn does not give again. A connection with a
-// method ConnectionState like that of [crypto/tls.Conn] is one over TLS; if it has HandshakeContext, too, that is called first.
+// method ConnectionState like that of [crypto/tls.Conn] is one over TLS; if it has HandshakeContext, too, that is called first. With
+// a method Since() time.Time it says when it was accepted: the 10 s that it has to authenticate count from then.
 func (s *Server) ServeConn(conn net.Conn) { s.worker.ServeConn(conn) }
 
 // ending turns what ended serving into what callers know.

@@ -29,6 +29,10 @@ type flags struct {
 	TurnURL             []string         `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
 	NoRelay             bool             `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
 
+	TurnOnListen string `help:"Whether --listen speaks TURN, too, and clients are told so. By default (auto) it does if the relay is this process's own, and they are told if they can come to it: not behind a proxy that passes on only HTTP." enum:"auto,yes,no" default:"auto" env:"PARLEY_TURN_ON_LISTEN" placeholder:"auto|yes|no"`
+
+	daemon.CertificateFlags
+
 	JWTSecret   []string `name:"jwt-secret" help:"Secret of at least 32 bytes that app tokens (JWT, HS256) are signed with; joining needs a token then. Repeatable, to replace one." env:"PARLEY_JWT_SECRET" placeholder:"SECRET"`
 	JWKSURL     string   `name:"jwks-url" help:"URL of the keys that app tokens (JWT; RS256, ES256, EdDSA) are signed with; joining needs a token then." env:"PARLEY_JWKS_URL" placeholder:"URL"`
 	JWTIssuer   string   `name:"jwt-issuer" help:"Issuer that app tokens must name." env:"PARLEY_JWT_ISSUER" placeholder:"ISS"`
@@ -82,6 +86,9 @@ func (f *flags) check() error {
 	}
 	if f.RelayBitsPerAddress != nil && *f.RelayBitsPerAddress < 0 {
 		return daemon.Usagef("--relay-bits-per-address: %d is negative; 0 is no limit", *f.RelayBitsPerAddress)
+	}
+	if f.TurnOnListen == "yes" && (f.NoRelay || len(f.TurnURL) > 0) {
+		return daemon.Usagef("--turn-on-listen: there is no relay here to serve: --no-relay or --turn-url is given")
 	}
 	relayed := false
 	for _, text := range f.TurnURL {
@@ -156,9 +163,13 @@ func (f *flags) origins() []string {
 }
 
 // announce prints what to open.
-func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService, admin net.Listener) {
+func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService, admin net.Listener, certificates *daemon.Certificates) {
+	scheme, name := "http", ""
+	if certificates != nil {
+		scheme, name = "https", certificates.Name()
+	}
 	address := func(host string) string {
-		return fmt.Sprintf("http://%s/", net.JoinHostPort(host, fmt.Sprint(listening.Port)))
+		return fmt.Sprintf("%s://%s/", scheme, net.JoinHostPort(host, fmt.Sprint(listening.Port)))
 	}
 	local, everywhere := listening.IP.String(), listening.IP.IsUnspecified()
 	if everywhere {
@@ -169,6 +180,9 @@ func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService,
 	switch ip := f.publicIP(); {
 	case f.PublicURL != "":
 		fmt.Fprintf(&b, "  Open       %s\n", f.PublicURL)
+		fmt.Fprintf(&b, "  Listening  %s\n", address(local))
+	case name != "":
+		fmt.Fprintf(&b, "  Open       %s\n", address(name))
 		fmt.Fprintf(&b, "  Listening  %s\n", address(local))
 	case everywhere && !ip.IsLoopback():
 		fmt.Fprintf(&b, "  Open       %s\n", address(local))

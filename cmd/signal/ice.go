@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ const credentialTTL = 12 * time.Hour
 type iceServers struct {
 	urls    []string
 	keyring *credentials.Keyring
+	kicks   *kicks
 	now     func() time.Time
 }
 
@@ -38,7 +38,7 @@ func (s iceServers) serve(_ context.Context, r signaling.ICERequest) (signaling.
 	now := s.now()
 	ttl := lifeUntil(r.Expires, now)
 	if len(turn.URLs) > 0 && ttl > 0 {
-		credential, err := s.keyring.Mint(relayUser(r.Room, r.Peer), now, ttl)
+		credential, err := s.keyring.Mint(s.kicks.user(r.Room, r.Peer), now, ttl)
 		if err != nil {
 			return signaling.ICE{}, fmt.Errorf("mint TURN credentials: %w", err)
 		}
@@ -56,11 +56,4 @@ func lifeUntil(expires, now time.Time) time.Duration {
 		return credentialTTL
 	}
 	return min(credentialTTL, max(expires.Truncate(time.Second).Sub(now), 0))
-}
-
-// relayUser is what the relay's quotas count a peer by. TURN sends it in the clear, and who knows
-// a room's name can join it: so it has the name's hash.
-func relayUser(room, peer string) string {
-	sum := sha256.Sum256([]byte(room))
-	return fmt.Sprintf("%x.%s", sum[:6], peer)
 }

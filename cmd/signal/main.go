@@ -18,7 +18,7 @@ import (
 
 	"github.com/parley-rtc/parley/internal/daemon"
 	"github.com/parley-rtc/parley/internal/metrics"
-	"github.com/parley-rtc/parley/relay"
+	"github.com/parley-rtc/parley/internal/oneport"
 	"github.com/parley-rtc/parley/relay/credentials"
 	"github.com/parley-rtc/parley/signaling"
 	"github.com/parley-rtc/parley/signaling/tokens"
@@ -46,6 +46,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if err != nil {
 		return daemon.Usagef("--turn-secret: %w", err)
 	}
+	certificates, err := flags.Certificates(log)
+	if err != nil {
+		return err
+	}
 	listener, err := daemon.ListenTCP(flags.Listen, "--listen")
 	if err != nil {
 		return err
@@ -58,13 +62,14 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if adminListener != nil {
 		defer func() { _ = adminListener.Close() }() // as above
 	}
-	stun, err := startRelay(flags, keyring, log)
+	stun, err := startRelay(flags, keyring, certificates, log)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = stun.Close() }()
+	stun.urls = append(stun.urls, flags.urlsOnListen(stun, listener.Addr().(*net.TCPAddr), certificates)...)
 
-	ice := iceServers{urls: stun.urls, keyring: keyring, now: time.Now}
+	ice := iceServers{urls: stun.urls, keyring: keyring, kicks: &kicks{now: time.Now}, now: time.Now}
 	if len(flags.TurnURL) > 0 {
 		ice.urls = flags.TurnURL
 	}
@@ -85,6 +90,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		defer func() { _ = verifier.Close() }()
 		cfg.Authenticate, cfg.Authorize = verifier.Authenticate, verifier.Authorize
 	}
+	if stun.server != nil {
+		cfg.Observe = ice.kicks.observe(stun.server.Revoke)
+	}
 	signals, err := signaling.New(cfg)
 	if err != nil {
 		return err
@@ -92,13 +100,17 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	defer func() { _ = signals.Close() }()
 
 	health := &daemon.Health{}
-	server := newHTTPServer(flags, signals, health, log)
-	failed := make(chan error, 3)
-	go func() { failed <- server.Serve(flags.guard(listener, log)) }()
+	port := flags.newPort(flags.guard(listener, log), stun, certificates)
+	defer func() { _ = port.Close() }() // the listener's error is of no use
+	defer certificates.Watched()()
+	server := newHTTPServer(flags, signals, health, certificates, log)
+	failed := make(chan error, 4)
+	go func() { failed <- server.Serve(port.HTTP()) }()
+	go func() { failed <- port.Serve() }()
 	if adminListener != nil {
 		admin := flags.AdminServer(daemon.Admin{
 			Health:  health,
-			Metrics: metrics.Handler(daemon.Version(), collectors(signals, stun)...),
+			Metrics: metrics.Handler(daemon.Version(), collectors(signals, stun, port)...),
 			API:     signals.AdminHandler(),
 		}, log)
 		defer func() { _ = admin.Close() }() // last, so that the drain can be watched
@@ -109,7 +121,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	}
 	flags.warnOpen(log, stun.server != nil)
 	health.SetReady(true)
-	flags.announce(stdout, listener.Addr().(*net.TCPAddr), stun, adminListener)
+	flags.announce(stdout, listener.Addr().(*net.TCPAddr), stun, adminListener, certificates)
 
 	select {
 	case err := <-failed:
@@ -125,14 +137,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		stun.shutdown(drain),
 		ignoreDeadline(server.Shutdown(drain)),
 		server.Close(), // requests that outlived the drain
+		port.Close(),
 	)
 	log.Info("stopped")
 	return err
 }
 
 // collectors are those of what this process runs.
-func collectors(signals *signaling.Server, stun relayService) []prometheus.Collector {
-	all := []prometheus.Collector{metrics.Signaling(signals.Stats)}
+func collectors(signals *signaling.Server, stun relayService, port *oneport.Port) []prometheus.Collector {
+	all := []prometheus.Collector{metrics.Signaling(signals.Stats), metrics.Port(port.Stats)}
 	if stun.server != nil {
 		all = append(all, metrics.Relay(stun.server.Stats))
 	}
@@ -151,14 +164,19 @@ func ignoreDeadline(err error) error {
 	return err
 }
 
-func newHTTPServer(flags flags, signals http.Handler, health http.Handler, log *slog.Logger) *http.Server {
+func newHTTPServer(flags flags, signals http.Handler, health http.Handler, certificates *daemon.Certificates, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", signals)
 	mux.Handle("/healthz", health)
 	mux.Handle("/readyz", health)
 	mux.Handle("/", web.Handler(flags.WebDir))
+	var handler http.Handler = mux
+	if certificates != nil {
+		handler = oneport.Handler(mux, flags.endTLS(), "/healthz", "/readyz")
+	}
 	return &http.Server{
-		Handler:           mux,
+		Handler:           handler,
+		ConnContext:       oneport.Context,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
@@ -166,54 +184,4 @@ func newHTTPServer(flags flags, signals http.Handler, health http.Handler, log *
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-}
-
-// relayService is the relay of this process; without one its server is nil.
-type relayService struct {
-	server *relay.Server
-	conn   net.PacketConn
-	urls   []string // of STUN and TURN, for clients
-}
-
-func startRelay(flags flags, keyring *credentials.Keyring, log *slog.Logger) (relayService, error) {
-	if flags.NoRelay || len(flags.TurnURL) > 0 {
-		return relayService{}, nil
-	}
-	server, err := relay.New(relay.Config{
-		PublicIP: flags.publicIP(),
-		MinPort:  flags.RelayPorts.Min,
-		MaxPort:  flags.RelayPorts.Max,
-		Keyring:  keyring,
-
-		BitsPerAddress: flags.relayBits(),
-
-		Logger: log,
-	})
-	if err != nil {
-		return relayService{}, err
-	}
-	conn, err := daemon.ListenUDP(flags.RelayListen, "--relay-listen")
-	if err != nil {
-		return relayService{}, err
-	}
-	port := conn.LocalAddr().(*net.UDPAddr).Port
-	host := net.JoinHostPort(flags.publicIP().String(), fmt.Sprint(port))
-	return relayService{server: server, conn: conn, urls: []string{"stun:" + host, "turn:" + host + "?transport=udp"}}, nil
-}
-
-func (r relayService) shutdown(ctx context.Context) error {
-	if r.server == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, relayTime)
-	defer cancel()
-	return ignoreDeadline(r.server.Shutdown(ctx))
-}
-
-// Close frees what a failed start leaves behind.
-func (r relayService) Close() error {
-	if r.server == nil {
-		return nil
-	}
-	return errors.Join(r.server.Close(), r.conn.Close())
 }

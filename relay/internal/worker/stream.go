@@ -70,12 +70,15 @@ func (w *Worker) ServeConn(conn net.Conn) {
 		_ = rawOf(conn).Close() // it has brought nothing that could be lost
 		return
 	}
+	if earlier, ok := conn.(interface{ Since() time.Time }); ok {
+		c.began = earlier.Since()
+	}
 	defer w.dismiss(c)
 	defer func() { _ = conn.Close() }() // for the client to see; whatever is lost was too late
 	if secure, ok := conn.(interface {
 		HandshakeContext(ctx context.Context) error
 	}); ok {
-		ctx, cancel := context.WithTimeout(context.Background(), w.cfg.Patience)
+		ctx, cancel := context.WithDeadline(context.Background(), c.began.Add(w.cfg.Patience))
 		err := secure.HandshakeContext(ctx)
 		cancel()
 		if err != nil {
