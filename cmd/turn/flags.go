@@ -19,7 +19,7 @@ var program = daemon.Program{
 // flags are the command line. What is repeatable is separated by commas in the environment.
 type flags struct {
 	Listen    []string `group:"Listening" help:"UDP address to serve on, over DTLS as well if there is a certificate; repeatable." default:":3478" env:"PARLEY_LISTEN"`
-	ListenTCP []string `group:"Listening" name:"listen-tcp" help:"TCP address to serve on; repeatable." env:"PARLEY_LISTEN_TCP" placeholder:"ADDR"`
+	ListenTCP []string `group:"Listening" name:"listen-tcp" help:"TCP address to serve on; repeatable. By default those of --listen; off: none." env:"PARLEY_LISTEN_TCP" placeholder:"ADDR"`
 	ListenTLS []string `group:"Listening" name:"listen-tls" help:"TCP address to serve on over TLS; repeatable." env:"PARLEY_LISTEN_TLS" placeholder:"ADDR"`
 
 	daemon.CertificateFlags `group:"Listening"`
@@ -154,6 +154,17 @@ func (f flags) check() error {
 		}
 	}
 	return nil
+}
+
+// tcp are the addresses to serve TCP on: where clients that have no UDP look first is the port of UDP.
+func (f flags) tcp() []string {
+	switch {
+	case f.ListenTCP == nil:
+		return f.Listen
+	case len(f.ListenTCP) == 1 && f.ListenTCP[0] == "off":
+		return nil
+	}
+	return f.ListenTCP
 }
 
 // addresses sets what relays advertise and are bound to.

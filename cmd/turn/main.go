@@ -122,7 +122,7 @@ func listen(f flags, server *relay.Server, certificates *daemon.Certificates) ([
 		addrs           []string
 		serve           func(net.Listener) error
 	}{
-		{"tcp", "--listen-tcp", f.ListenTCP, server.ServeTCP},
+		{"tcp", "--listen-tcp", f.tcp(), server.ServeTCP},
 		{"tls", "--listen-tls", f.ListenTLS, func(l net.Listener) error {
 			return server.ServeTCP(tls.NewListener(l, certificates.TLS("stun.turn", "stun.nat-discovery")))
 		}},
