@@ -72,10 +72,10 @@ func start(t *testing.T, env map[string]string, args ...string) *program {
 			t.Error("the program does not stop")
 		}
 	})
-	open := regexp.MustCompile(`(?:Open|Listening)\s+(https?://\S+)/`)
+	open := regexp.MustCompile(`(?:Open|Listening)\s+(http://\S+)/|Open\s+(https://\S+:\d+)/`)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if found := open.FindStringSubmatch(p.stdout.String()); found != nil {
-			p.url = found[1]
+			p.url = found[1] + found[2]
 			return p
 		}
 		select {

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/dtls/v3"
 	"github.com/pion/turn/v4"
 
 	"github.com/parley-rtc/parley/internal/wire"
@@ -135,6 +136,20 @@ func relayOver(t *testing.T, turnURL string, server signaling.ICEServer, roots *
 		if conn, err = tls.Dial("tcp", addr, &tls.Config{RootCAs: roots, ServerName: host}); err == nil {
 			packets = turn.NewSTUNConn(conn)
 		}
+	case "turns udp":
+		var to *net.UDPAddr
+		if to, err = net.ResolveUDPAddr("udp4", addr); err != nil {
+			break
+		}
+		var socket net.PacketConn
+		if socket, err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil {
+			break
+		}
+		t.Cleanup(func() { socket.Close() })
+		var conn *dtls.Conn
+		if conn, err = dtls.ClientWithOptions(socket, to, dtls.WithRootCAs(roots), dtls.WithServerName(host)); err == nil {
+			err, packets = conn.HandshakeContext(t.Context()), records{conn}
+		}
 	default:
 		t.Fatalf("what is %s?", turnURL)
 	}
@@ -158,6 +173,16 @@ func relayOver(t *testing.T, turnURL string, server signaling.ICEServer, roots *
 	t.Cleanup(func() { relayed.Close() })
 	return relayed, nil
 }
+
+// records is a DTLS connection as a socket: a record is a packet.
+type records struct{ *dtls.Conn }
+
+func (c records) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, err := c.Read(b)
+	return n, c.RemoteAddr(), err
+}
+
+func (c records) WriteTo(b []byte, _ net.Addr) (int, error) { return c.Write(b) }
 
 // pass has a message go from one allocation to another, after both have let the other in.
 func pass(t *testing.T, from, to net.PacketConn, message string) {
