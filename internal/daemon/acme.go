@@ -19,7 +19,7 @@ import (
 
 const (
 	freshEvery   = time.Minute     // how soon a renewed certificate is in use
-	firstRetry   = time.Minute     // after an order failed; autocert remembers it for so long
+	firstRetry   = 2 * time.Minute // after an order failed; autocert has the same answer for a minute
 	longestRetry = time.Hour       // of retries, which become rarer: authorities count failures
 	acmeTime     = 2 * time.Minute // for each request
 )

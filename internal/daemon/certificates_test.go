@@ -339,7 +339,7 @@ func TestAnAuthorityThatRefusesIsLogged(t *testing.T) {
 			t.Fatal("nothing is logged")
 		}
 	}
-	if !strings.Contains(log.String(), "a.example") || !strings.Contains(log.String(), "retry_in=1m0s") {
+	if !strings.Contains(log.String(), "a.example") || !strings.Contains(log.String(), "retry_in=2m0s") {
 		t.Errorf("the log says neither the name nor when it is tried again: %s", log)
 	}
 	began := time.Now()

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -75,5 +76,40 @@ func TestAcceptingGoesOnAfterRunningOutOfDescriptors(t *testing.T) {
 		_ = conn.Close()
 	case <-time.After(patience):
 		t.Error("the connection that waited is not served")
+	}
+}
+
+func TestTenThousandSilentConnectionsAreGoneInTenSeconds(t *testing.T) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	silent := min(10_000, int(limit.Cur)/2-250) // both ends are here
+	s := serve(t, Config{TLS: serverTLS()}, true, nil)
+	s.ask(t, "http://"+s.addr+"/healthz", &http.Transport{}) // what is opened once is open
+	before, goroutines := descriptors(t), runtime.NumGoroutine()
+	conns := make([]net.Conn, 0, silent)
+	for range silent {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	last := time.Now()
+	for _, conn := range conns {
+		ends(t, conn)
+	}
+	if took := time.Since(last); took > 13*time.Second {
+		t.Errorf("the last is gone after %v, want 10 s", took)
+	}
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	eventually(t, "the descriptors and goroutines are those of before", func() bool {
+		return descriptors(t) <= before && runtime.NumGoroutine() <= goroutines
+	})
+	if got := s.Stats().Refused; got["silent"]+got["crowded"] != uint64(silent) {
+		t.Errorf("counted %v, want %d in all", got, silent)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,7 +140,10 @@ func TestWhatIsNotSpoken(t *testing.T) {
 		}, "tls-closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := Config{Patience: 2 * time.Second}
+			cfg := Config{Patience: patience}
+			if waits := []string{"nothing", "one byte of TLS", "half a handshake", "nothing within TLS"}; slices.Contains(waits, name) {
+				cfg.Patience = 4 * time.Second
+			}
 			if c.tls {
 				cfg.TLS = serverTLS()
 			}
@@ -162,21 +166,22 @@ func TestWhoDawdlesHasTenSecondsInAll(t *testing.T) {
 	var dawdling sync.WaitGroup
 	for name, conn := range map[string]net.Conn{"plain": dial(t, s.addr), "TLS": dialTLS(t, s.addr)} {
 		dawdling.Go(func() {
-			for i := 0; ; i++ { // an Allocate, a byte every three seconds
-				time.Sleep(3 * time.Second)
+			time.Sleep(5 * time.Second)
+			for i := 0; ; i++ { // the beginning of an Allocate, a byte every two seconds
 				if _, err := conn.Write([]byte{"\x00\x03\x00\x00\x21\x12\xa4\x42"[min(i, 7)]}); err != nil || i == 7 {
 					break
 				}
+				time.Sleep(2 * time.Second)
 			}
 			ends(t, conn)
-			if took := time.Since(began); took < 9*time.Second || took > 16*time.Second {
-				t.Errorf("%s: closed after %v, want 10 s, and no more than a byte's time later", name, took)
+			if took := time.Since(began); took < 9*time.Second || took > 25*time.Second {
+				t.Errorf("%s: closed after %v, want 10 s", name, took)
 			}
 		})
 	}
 	eventually(t, "both are given to the relay", func() bool { return s.relay.Stats().Connections == 2 })
 	eventually(t, "the relay has let them go", func() bool { return s.relay.Stats().Connections == 0 })
-	if took := time.Since(began); took < 9*time.Second || took > 12*time.Second {
+	if took := time.Since(began); took < 9*time.Second || took > 14*time.Second { // 15 if each had its own
 		t.Errorf("the relay let go after %v, want 10 s", took)
 	}
 	dawdling.Wait()
