@@ -48,11 +48,14 @@ func (f *flags) urlsOnListen(stun relayService, listening *net.TCPAddr, certific
 	if f.TurnOnListen == "yes" && public.host != "" { // a balancer's, perhaps, on another machine
 		host, port = public.host, public.port
 	}
-	urls := []string{"turn:" + net.JoinHostPort(host, port) + "?transport=tcp"}
-	if certificates != nil {
-		urls = append(urls, "turns:"+net.JoinHostPort(name, port)+"?transport=tcp")
+	inClear, secured := "turn:"+net.JoinHostPort(host, port)+"?transport=tcp", "turns:"+net.JoinHostPort(name, port)+"?transport=tcp"
+	switch {
+	case certificates != nil:
+		return []string{inClear, secured}
+	case public.secure: // the balancer ends TLS
+		return []string{secured}
 	}
-	return urls
+	return []string{inClear}
 }
 
 // reachesListen says whether clients that reach the relay reach --listen, too, and without anything between that

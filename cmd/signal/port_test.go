@@ -301,6 +301,9 @@ func TestWhereTheRelayIsAnnounced(t *testing.T) {
 		"a certificate for nobody":          {"[::]:80", slices.Concat(secure, []string{"--public-url", "http://rtc.example"}), ""},
 		"behind a proxy":                    {"[::]:8080", []string{"--trusted-proxy", "10.0.0.1"}, ""},
 		"behind a proxy that passes TCP on": {"[::]:8080", []string{"--trusted-proxy", "10.0.0.1", "--proxy-protocol"}, "turn:198.51.100.7:8080?transport=tcp"},
+		"TLS that ends at a balancer, insisting": {
+			"[::]:8080", []string{"--turn-on-listen", "yes", "--public-url", "https://rtc.example"}, "turns:rtc.example:443?transport=tcp",
+		},
 		"a balancer's other port, insisting": {
 			"[::]:8443", slices.Concat(secure, []string{"--turn-on-listen", "yes", "--public-url", "https://rtc.example"}),
 			"turn:rtc.example:443?transport=tcp turns:rtc.example:443?transport=tcp",

@@ -77,10 +77,7 @@ func New(t testing.TB, locate func(domain string) string) *Authority {
 		mux.HandleFunc("POST /"+path+"/{number}", a.signed(a.ofOrder(serve)))
 	}
 	a.http = httptest.NewServer(mux)
-	t.Cleanup(func() {
-		a.http.Close()
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	})
+	t.Cleanup(a.http.Close)
 	return a
 }
 

@@ -41,7 +41,7 @@ type acmeDomain struct {
 }
 
 func newACME(domains []string, cache, email, directory string, log *slog.Logger) *acmeSource {
-	s := &acmeSource{calls: &endable{}, log: log}
+	s := &acmeSource{calls: &endable{transport: http.DefaultTransport.(*http.Transport).Clone()}, log: log}
 	for _, name := range domains {
 		s.domains = append(s.domains, &acmeDomain{name: name})
 	}
@@ -148,7 +148,8 @@ func (s *acmeSource) refresh(ctx context.Context, d *acmeDomain, retry time.Dura
 
 // endable makes HTTP requests that fail once a context has ended, whatever their own says: autocert takes none.
 type endable struct {
-	until atomic.Pointer[context.Context]
+	transport *http.Transport
+	until     atomic.Pointer[context.Context]
 }
 
 var errEnded = errors.New("the program is stopping")
@@ -156,7 +157,7 @@ var errEnded = errors.New("the program is stopping")
 // endWith has requests fail when ctx ends.
 func (e *endable) endWith(ctx context.Context) (stop func()) {
 	e.until.Store(&ctx)
-	return http.DefaultTransport.(*http.Transport).CloseIdleConnections
+	return e.transport.CloseIdleConnections
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -168,5 +169,5 @@ func (e *endable) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	stop := context.AfterFunc(*until, func() { cancel(errEnded) })
 	context.AfterFunc(r.Context(), func() { stop() }) // autocert ends it when an order is done
-	return http.DefaultTransport.RoundTrip(r.WithContext(ctx))
+	return e.transport.RoundTrip(r.WithContext(ctx))
 }

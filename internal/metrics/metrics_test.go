@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-rtc/parley/internal/oneport"
 	"github.com/parley-rtc/parley/relay"
 	"github.com/parley-rtc/parley/signaling"
 )
@@ -33,8 +34,11 @@ func scrape(t *testing.T) string {
 		stats.Mailbox.Sum = 2002
 		return stats
 	}
+	told := func() oneport.Stats {
+		return oneport.Stats{Accepted: map[string]uint64{"turns": 10}, Refused: map[string]uint64{"silent": 11}}
+	}
 	w := httptest.NewRecorder()
-	Handler("v1", Signaling(counted), Relay(relayed)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	Handler("v1", Signaling(counted), Relay(relayed), Port(told)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if w.Code != 200 {
 		t.Fatalf("scrape: %d %s", w.Code, w.Body)
 	}
@@ -54,6 +58,7 @@ func TestMetricsTellTheCounts(t *testing.T) {
 		`parley_signaling_mailbox_frames_count 6`, `parley_signaling_mailbox_frames_sum 2002`,
 		`parley_relay_allocations 1`, `parley_relay_allocations_total 2`, `parley_relay_packets_total{direction="to_peers"} 3`,
 		`parley_relay_bytes_total{direction="from_peers"} 6`, `parley_relay_auth_failures_total 7`,
+		`parley_port_connections_total{protocol="turns"} 10`, `parley_port_refusals_total{reason="silent"} 11`,
 		`parley_relay_refusals_total{reason="expired"} 8`, `parley_relay_drops_total{reason="malformed"} 9`,
 	} {
 		if !strings.Contains(text, want+"\n") {
