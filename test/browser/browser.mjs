@@ -21,9 +21,10 @@ const flags = [
 /** What the browser itself writes to the console when a server is not there. */
 const networkNoise = /^Failed to load resource: |^WebSocket connection to '.*' failed: /
 
-export async function launch() {
+/** Starts the browser; `more` are flags beside the usual ones. */
+export async function launch(...more) {
   assert.ok(existsSync(executablePath), `no browser at ${executablePath}: install chromium, or say in CHROMIUM where it is`)
-  return chromium.launch({ executablePath, args: flags })
+  return chromium.launch({ executablePath, args: [...flags, ...more] })
 }
 
 /** The editor, open in a browser context of its own: another person's browser. */

@@ -14,19 +14,20 @@ import { promisify } from 'node:util'
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const startWithin = 10_000 // ms
 
-let built = null
+const built = {}
 
-/** The path of the server's binary: PARLEY_SIGNAL, or one built from the sources, once. */
-export function binary() {
-  built ??= process.env.PARLEY_SIGNAL ? Promise.resolve(process.env.PARLEY_SIGNAL) : build()
-  return built
+/** The path of a command's binary: PARLEY_SIGNAL or PARLEY_TURN, or one built from the sources, once. */
+export function binary(command = 'signal') {
+  const given = process.env[`PARLEY_${command.toUpperCase()}`]
+  built[command] ??= given ? Promise.resolve(given) : build(command)
+  return built[command]
 }
 
-async function build() {
-  const folder = await mkdtemp(join(tmpdir(), 'parley-signal-'))
+async function build(command) {
+  const folder = await mkdtemp(join(tmpdir(), `parley-${command}-`))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  const path = join(folder, 'signal')
-  await promisify(execFile)('go', ['build', '-o', path, './cmd/signal'], { cwd: repository })
+  const path = join(folder, command)
+  await promisify(execFile)('go', ['build', '-o', path, `./cmd/${command}`], { cwd: repository })
   return path
 }
 
