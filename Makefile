@@ -10,6 +10,7 @@
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SIGNAL   := bin/signal
+TURN     := bin/turn
 RIVALS   := bench/signaling/rivals
 
 MAKEFLAGS += --no-print-directory
@@ -35,7 +36,7 @@ test-web: web/node_modules build
 	cd web && PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) npm run -s test
 
 test-browser: web/node_modules build
-	PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) node --test --test-concurrency=1 test/browser/*.test.mjs
+	PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) PARLEY_TURN=$(CURDIR)/$(TURN) test/isolate.sh node --test --test-concurrency=1 test/browser/*.test.mjs
 
 build:
 	go build -o bin/ ./cmd/...

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and the machine does not have: Debian's packages
-# of node, Chromium, coturn, nginx, haproxy and a C compiler for the race detector. Those that
-# are services are not started.
+# of node, Chromium, Firefox, coturn, nginx, haproxy and a C compiler for the race detector. Those
+# that are services are not started.
 set -eu
 
 PATH="$PATH:/usr/sbin" # where Debian has what listens, even for those who do not look there
@@ -12,6 +12,8 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need node nodejs
 need npm npm
 need chromium chromium
+need firefox-esr firefox-esr
+need ip iproute2
 need turnutils_uclient coturn
 need nginx nginx
 need haproxy haproxy

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { until } from './browser.mjs'
+import { close, connect, exchange, size } from './pair.mjs'
 import { binary } from './server.mjs'
 
 const startWithin = 10_000 // ms
@@ -78,5 +79,37 @@ export class Relay {
     if (ending.exitCode !== null || ending.signalCode !== null) return
     ending.kill('SIGKILL')
     await once(ending, 'exit')
+  }
+}
+
+let users = 0
+
+/**
+ * Lets two pages meet through the relay, and nowhere else. Each side is a page and its way to the relay, such as
+ * 'tcp', 'udp [::1]' or 'tls localhost'.
+ */
+export async function meet(relay, ...sides) {
+  sides = sides.map(([page, way]) => {
+    const [transport, host] = way.split(' ')
+    const user = `page-${++users}`
+    return { page, transport, host, user, iceServers: [{ urls: relay.url(transport, host), ...credential(user) }] }
+  })
+  const paths = await connect(...sides)
+  assert.deepEqual(paths, sides.map(({ transport }) => ({ local: 'relay', by: transport, remote: 'relay' })))
+  const pages = sides.map(({ page }) => page)
+  await exchange(...pages)
+  await close(...pages)
+
+  // The relay, too, says that they came that way, that both got a relay of IPv4, and that all went through it.
+  for (const { transport, host, user } of sides) {
+    const made = relay.said('allocation made', user)
+    assert.ok(made.length > 0)
+    for (const allocation of made) {
+      assert.equal(allocation.transport.toLowerCase(), transport)
+      assert.equal(allocation.client.startsWith('['), host === '[::1]', `by ${host}, it came from ${allocation.client}`)
+      assert.match(allocation.relayed, /^127\.0\.0\.1:\d+$/)
+    }
+    const { toPeers, fromPeers } = await relay.relayed(user)
+    assert.ok(toPeers > 2 * size && fromPeers > 2 * size, `relayed ${toPeers} bytes out and ${fromPeers} in`)
   }
 }
