@@ -20,7 +20,9 @@ fi
 
 enter='unshare --net'
 [ "$(id -u)" -eq 0 ] || enter='unshare --map-root-user --net'
+# shellcheck disable=SC2086 # a command with its options
 if why=$($enter "$0" --inside true 2>&1); then
+	# shellcheck disable=SC2086
 	exec $enter "$0" --inside "$@"
 fi
 echo "test/isolate.sh: no network of its own for the tests, they run in the host's ($why)" >&2

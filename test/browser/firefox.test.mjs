@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { launch } from './browser.mjs'
 import { Firefox } from './firefox.mjs'
-import { gather } from './pair.mjs'
-import { certificate, credential, meet, Relay } from './relay.mjs'
+import { gather, meet } from './pair.mjs'
+import { certificate, credential, Relay } from './relay.mjs'
 
 let browsers
 let files
@@ -40,14 +40,15 @@ for (const [title, left, right] of [
 ]) {
   test(title, { timeout: 90_000 }, async (t) => {
     const sides = [left, right].map((side) => side.split(/ (.*)/))
-    await meet(relay, ...(await Promise.all(sides.map(async ([name, way]) => [await open(t, name), way]))))
+    await meet(relay, ...(await Promise.all(sides.map(async ([name, way]) => ({ page: await open(t, name), turn: relay.server(way) })))))
   })
 }
 
 for (const transport of ['udp', 'tcp']) {
   test(`a credential that has expired gives Firefox no candidate and error 401, ${transport}`, { timeout: 90_000 }, async (t) => {
-    const { candidates, errors } = await gather(await open(t, 'Firefox'), [{ urls: relay.url(transport), ...credential('late', -1) }])
+    const { candidates, errors } = await gather(await open(t, 'Firefox'), { urls: relay.url(transport), ...credential('late', -1) })
     assert.deepEqual(candidates, [])
-    assert.deepEqual(errors.map(({ errorCode }) => errorCode), [401])
+    assert.ok(errors.length > 0, 'no error is told')
+    for (const { errorCode } of errors) assert.equal(errorCode, 401)
   })
 }

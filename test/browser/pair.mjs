@@ -1,12 +1,27 @@
 // Two pages of any browsers that connect through relays only, the tests carrying what they say to each other.
 import assert from 'node:assert/strict'
+import { until } from './browser.mjs'
 
-export const size = 1 << 20 // bytes, each way: of text, and of binary data
+const size = 1 << 20 // bytes, each way: of text, and of binary data
 
-/** Connects two pages, each by its own ICE servers, and returns what each knows of the path that was chosen. */
-export async function connect(left, right) {
+/**
+ * Lets two pages meet through their relays, and nowhere else: each with the one TURN URL that it is given. They send each
+ * other text and binary data at once; each byte is checked, and that it came that way. `server` is the relays' process.
+ */
+export async function meet(server, ...sides) {
+  const paths = await connect(...sides)
+  assert.deepEqual(paths, sides.map(({ turn }) => ({ local: 'relay', by: transportOf(turn), remote: 'relay' })))
+  const seeds = [3, 5]
+  const exchanged = sides.map(({ page }, i) => page.evaluate((given) => lab.exchange(...given), [seeds[i], seeds[1 - i], size]))
+  assert.deepEqual(await Promise.all(exchanged), [null, null])
+  await Promise.all(sides.map(({ page }) => page.evaluate(() => lab.connection.close())))
+  await Promise.all(sides.map(({ turn }) => wentThrough(server, turn)))
+}
+
+/** Connects two pages, each by its own relay, and returns what each knows of the path that was chosen. */
+async function connect(left, right) {
   await Promise.all([left, right].map(({ page }) => page.evaluate(prepare)))
-  await Promise.all([left, right].map(({ page, iceServers }) => page.evaluate((servers) => lab.open(servers), iceServers)))
+  await Promise.all([left, right].map(({ page, turn }) => page.evaluate((turn) => lab.open([turn]), turn)))
   const offer = await left.page.evaluate(() => lab.describe())
   const answer = await right.page.evaluate((offer) => lab.describe(offer), offer)
   await left.page.evaluate((answer) => lab.connection.setRemoteDescription(answer), answer)
@@ -14,27 +29,39 @@ export async function connect(left, right) {
   return Promise.all([left, right].map(({ page }) => page.evaluate(() => lab.path())))
 }
 
-/** Sends text and binary data both ways at once, and checks each byte where it arrives. */
-export async function exchange(...pages) {
-  const seeds = [3, 5]
-  const each = pages.map((page, i) => page.evaluate((given) => lab.exchange(...given), [seeds[i], seeds[1 - i], size]))
-  assert.deepEqual(await Promise.all(each), [null, null])
+/** Fails unless the server, too, says that this user came that way, got a relay of IPv4, and had all relayed. */
+async function wentThrough(server, turn) {
+  const user = turn.username.replace(/^\d+:/, '')
+  const said = (message) => {
+    const lines = server.output.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
+    return lines.map((line) => JSON.parse(line)).filter((line) => line.msg === message && line.user === user)
+  }
+  const made = said('allocation made')
+  assert.ok(made.length > 0)
+  for (const { transport, client, relayed } of made) {
+    assert.equal(transport.toLowerCase(), transportOf(turn))
+    assert.equal(client.startsWith('['), turn.urls.includes('['), `by ${turn.urls}, it came from ${client}`)
+    assert.match(relayed, /^127\.0\.0\.1:\d+$/)
+  }
+  await until(async () => assert.equal(said('allocation ended').length, made.length), 15_000)
+  const sum = (what) => said('allocation ended').reduce((bytes, ended) => bytes + ended[what], 0)
+  for (const way of ['bytes_to_peers', 'bytes_from_peers']) assert.ok(sum(way) > 2 * size, `${way}: ${sum(way)}`)
 }
 
-/** Closes both connections, so that their allocations end. */
-export function close(...pages) {
-  return Promise.all(pages.map((page) => page.evaluate(() => lab.connection.close())))
+/** The transport that a TURN URL means, in the words of candidates' statistics. */
+function transportOf({ urls }) {
+  return urls.startsWith('turns:') ? 'tls' : urls.endsWith('=tcp') ? 'tcp' : 'udp'
 }
 
-/** What a page gathers with these servers: candidates, and the errors on the way. */
-export async function gather(page, iceServers) {
+/** What a page gathers with this relay: candidates, and the errors on the way. */
+export async function gather(page, turn) {
   await page.evaluate(prepare)
-  return page.evaluate(async (servers) => {
-    lab.open(servers)
+  return page.evaluate(async (turn) => {
+    lab.open([turn])
     const { sdp } = await lab.describe()
     lab.connection.close()
     return { candidates: sdp.match(/^a=candidate:.*$/gm) ?? [], errors: lab.errors }
-  }, iceServers)
+  }, turn)
 }
 
 /** Runs in the page: puts what the tests need there, as `lab`. */

@@ -1,5 +1,4 @@
 // The relay alone, as a process of its own on free ports of the loopback addresses, and credentials for it.
-import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
@@ -8,12 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { until } from './browser.mjs'
-import { close, connect, exchange, size } from './pair.mjs'
 import { binary } from './server.mjs'
 
 const startWithin = 10_000 // ms
 const secret = 'a secret of the tests alone'
+
+let users = 0
 
 /** Makes a certificate for localhost that nobody else has signed; tells the files, and how to remove them. */
 export async function certificate() {
@@ -61,17 +60,14 @@ export class Relay {
     return `${transport === 'tls' ? 'turns' : 'turn'}:${host}:${port}?transport=${transport === 'udp' ? 'udp' : 'tcp'}`
   }
 
-  /** What the relay has logged under this message about a user. */
-  said(message, user) {
-    const lines = this.#log.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
-    return lines.map((line) => JSON.parse(line)).filter((line) => line.msg === message && line.user === user)
+  /** The relay as a page is told of it, with a credential of its own: `way` is such as 'tcp', 'udp [::1]' or 'tls localhost'. */
+  server(way) {
+    return { urls: this.url(...way.split(' ')), ...credential(`page-${++users}`) }
   }
 
-  /** Waits until all allocations of a user have ended, and tells how many bytes they have relayed each way. */
-  async relayed(user) {
-    await until(async () => assert.equal(this.said('allocation ended', user).length, this.said('allocation made', user).length), 10_000)
-    const sum = (what) => this.said('allocation ended', user).reduce((bytes, ended) => bytes + ended[what], 0)
-    return { toPeers: sum('bytes_to_peers'), fromPeers: sum('bytes_from_peers') }
+  /** All that it wrote. */
+  get output() {
+    return this.#log
   }
 
   async stop() {
@@ -79,37 +75,5 @@ export class Relay {
     if (ending.exitCode !== null || ending.signalCode !== null) return
     ending.kill('SIGKILL')
     await once(ending, 'exit')
-  }
-}
-
-let users = 0
-
-/**
- * Lets two pages meet through the relay, and nowhere else. Each side is a page and its way to the relay, such as
- * 'tcp', 'udp [::1]' or 'tls localhost'.
- */
-export async function meet(relay, ...sides) {
-  sides = sides.map(([page, way]) => {
-    const [transport, host] = way.split(' ')
-    const user = `page-${++users}`
-    return { page, transport, host, user, iceServers: [{ urls: relay.url(transport, host), ...credential(user) }] }
-  })
-  const paths = await connect(...sides)
-  assert.deepEqual(paths, sides.map(({ transport }) => ({ local: 'relay', by: transport, remote: 'relay' })))
-  const pages = sides.map(({ page }) => page)
-  await exchange(...pages)
-  await close(...pages)
-
-  // The relay, too, says that they came that way, that both got a relay of IPv4, and that all went through it.
-  for (const { transport, host, user } of sides) {
-    const made = relay.said('allocation made', user)
-    assert.ok(made.length > 0)
-    for (const allocation of made) {
-      assert.equal(allocation.transport.toLowerCase(), transport)
-      assert.equal(allocation.client.startsWith('['), host === '[::1]', `by ${host}, it came from ${allocation.client}`)
-      assert.match(allocation.relayed, /^127\.0\.0\.1:\d+$/)
-    }
-    const { toPeers, fromPeers } = await relay.relayed(user)
-    assert.ok(toPeers > 2 * size && fromPeers > 2 * size, `relayed ${toPeers} bytes out and ${fromPeers} in`)
   }
 }

@@ -3,7 +3,8 @@ import { execFile, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, readFile } from 'node:fs/promises'
+import { get } from 'node:https'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,16 +36,17 @@ export class Server {
   #process = null
   #log = ''
 
-  constructor(path, port, relayPort) {
+  constructor(path, port, relayPort, files) {
     this.path = path
     this.port = port
     this.relayPort = relayPort
-    this.origin = `http://127.0.0.1:${port}`
+    this.files = files
+    this.origin = files === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`
   }
 
-  /** Starts a server on free ports and waits until it answers. */
-  static async start() {
-    const server = new Server(await binary(), await freePort('tcp'), await freePort('udp'))
+  /** Starts a server on free ports and waits until it answers; over TLS if it gets the files of a certificate. */
+  static async start(files) {
+    const server = new Server(await binary(), await freePort('tcp'), await freePort('udp'), files)
     await server.start()
     return server
   }
@@ -53,6 +55,7 @@ export class Server {
   async start() {
     const flags = ['--listen', `127.0.0.1:${this.port}`, '--public-ip', '127.0.0.1']
     flags.push('--relay-listen', `127.0.0.1:${this.relayPort}`, '--relay-ports', '50000-50200')
+    if (this.files !== undefined) flags.push('--tls-cert', this.files.cert, '--tls-key', this.files.key)
     const started = spawn(this.path, flags, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = started
     for (const stream of [started.stdout, started.stderr]) stream.on('data', (bytes) => (this.#log += bytes))
@@ -67,6 +70,11 @@ export class Server {
   /** The last lines that the server wrote. */
   get log() {
     return this.#log.split('\n').slice(-40).join('\n')
+  }
+
+  /** All that it wrote. */
+  get output() {
+    return this.#log
   }
 
   /** Sends a signal and waits for the end; tells how the process ended and after how many milliseconds. */
@@ -85,7 +93,9 @@ export class Server {
   }
 
   async #answers() {
-    return fetch(`${this.origin}/healthz`).then((reply) => reply.ok, () => false)
+    if (this.files === undefined) return fetch(`${this.origin}/healthz`).then((reply) => reply.ok, () => false)
+    const request = get(`${this.origin}/healthz`, { ca: await readFile(this.files.cert) })
+    return once(request, 'response').then(([reply]) => reply.resume().statusCode === 200, () => false)
   }
 }
 
