@@ -38,14 +38,14 @@ for (const [title, left, right] of [
   ['Firefox over UDP by IPv6 meets Chromium over UDP by IPv4', 'Firefox udp [::1]', 'Chromium udp'],
   ['Chromium over TLS by IPv6 meets Firefox over TCP by IPv4', 'Chromium tls [::1]', 'Firefox tcp'],
 ]) {
-  test(title, { timeout: 90_000 }, async (t) => {
+  test(title, { timeout: 120_000 }, async (t) => {
     const sides = [left, right].map((side) => side.split(/ (.*)/))
     await meet(relay, ...(await Promise.all(sides.map(async ([name, way]) => ({ page: await open(t, name), turn: relay.server(way) })))))
   })
 }
 
 for (const transport of ['udp', 'tcp']) {
-  test(`a credential that has expired gives Firefox no candidate and error 401, ${transport}`, { timeout: 90_000 }, async (t) => {
+  test(`a credential that has expired gives Firefox no candidate and error 401, ${transport}`, { timeout: 120_000 }, async (t) => {
     const { candidates, errors } = await gather(await open(t, 'Firefox'), { urls: relay.url(transport), ...credential('late', -1) })
     assert.deepEqual(candidates, [])
     assert.ok(errors.length > 0, 'no error is told')

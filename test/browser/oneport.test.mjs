@@ -51,7 +51,7 @@ for (const [title, scheme, left, right] of [
   ['over TLS, beside HTTPS', 'https', tls, tls],
   ['one over TCP and one over TLS', 'https', tcp, tls],
 ]) {
-  test(`two pages meet through the one port, ${title}`, { timeout: 60_000 }, async (t) => {
+  test(`two pages meet through the one port, ${title}`, { timeout: 120_000 }, async (t) => {
     const server = servers[scheme]
     await meet(server, await open(t, server, left), await open(t, server, right))
   })
@@ -61,7 +61,7 @@ for (const [scheme, transport, wanted] of [
   ['http', 'tcp', tcp],
   ['https', 'tls', tls],
 ]) {
-  test(`people edit through nothing but the one port, ${scheme} and turn over ${transport}`, { timeout: 60_000 }, async (t) => {
+  test(`people edit through nothing but the one port, ${scheme} and turn over ${transport}`, { timeout: 120_000 }, async (t) => {
     const server = servers[scheme]
     const join = async (name) => {
       const editor = await Editor.open(browser, server, { room: `text-${scheme}`, name, query: '&ice=relay', prepare: takeOnly(wanted) })

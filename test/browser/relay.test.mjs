@@ -36,7 +36,7 @@ for (const [title, left, right] of [
   ['one over UDP by IPv6 and one over UDP by IPv4', 'udp [::1]', 'udp'],
   ['one over TLS by IPv6 and one over TCP by IPv4', 'tls [::1]', 'tcp'],
 ]) {
-  test(`two pages meet through the relay, ${title}`, { timeout: 60_000 }, async (t) => {
+  test(`two pages meet through the relay, ${title}`, { timeout: 120_000 }, async (t) => {
     await meet(relay, { page: await open(t), turn: relay.server(left) }, { page: await open(t), turn: relay.server(right) })
   })
 }
@@ -47,7 +47,7 @@ for (const [title, transport, refused] of [
   ['that has expired', 'tls', () => credential('late', -1)],
   ['signed with another secret', 'udp', () => ({ ...credential('stranger'), credential: 'c29tZXRoaW5nIGVsc2U=' })],
 ]) {
-  test(`a credential ${title} gives no candidate and error 401, ${transport}`, { timeout: 60_000 }, async (t) => {
+  test(`a credential ${title} gives no candidate and error 401, ${transport}`, { timeout: 120_000 }, async (t) => {
     const { candidates, errors } = await gather(await open(t), { urls: relay.url(transport), ...refused() })
     assert.deepEqual(candidates, [])
     assert.ok(errors.length > 0, 'no error is told')
