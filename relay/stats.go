@@ -19,7 +19,7 @@ type Stats struct {
 	// expired, user-quota, capacity, no-port, draining and so on.
 	Refusals map[string]uint64
 	// Drops counts packets and connections that went nowhere, by a word for the reason: to-own-address,
-	// from-own-address, bandwidth, client-queue-full, first-byte, malformed, tls-handshake and so on.
+	// from-own-address, bandwidth, client-queue-full, first-byte, malformed, tls-handshake, http, half-message and so on.
 	Drops map[string]uint64
 }
 

@@ -410,14 +410,20 @@ func TestWhatIsNoTURNIsHungUpOn(t *testing.T) {
 	for name, test := range map[string]struct {
 		addr, bytes, drop string
 	}{
-		"HTTP":                       {plain, "GET / HTTP/1.1\r\nHost: relay\r\n\r\n", "stream-framing"},
-		"TLS to the plain port":      {plain, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "stream-framing"},
-		"ChannelData first":          {plain, "\x40\x00\x00\x04abcd", "stream-framing"},
-		"a length that is odd":       {plain, "\x00\x01\x00\x03\x21\x12\xa4\x42", "stream-framing"},
-		"no cookie":                  {plain, "\x00\x01\x00\x00\x21\x12\xa4\x43", "stream-framing"},
-		"attributes that overrun":    {plain, "\x00\x01\x00\x04\x21\x12\xa4\x42012345678901\x80\x22\x00\x10", "malformed"},
-		"plain TURN to the TLS port": {secure, "\x00\x01\x00\x00\x21\x12\xa4\x42012345678901", "tls-handshake"},
-		"half a ClientHello":         {secure, "\x16\x03\x01\x02\x00\x01\x00", "tls-handshake"},
+		"HTTP":                            {plain, "GET / HTTP/1.1\r\nHost: relay\r\n\r\n", "http"},
+		"HTTP/2":                          {plain, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http"},
+		"the first letter of HTTP":        {plain, "P", "http"},
+		"HTTP behind a message":           {plain, "\x00\x01\x00\x00\x21\x12\xa4\x42012345678901POST / HTTP/1.1\r\n\r\n", "stream-framing"},
+		"TLS to the plain port":           {plain, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "tls-on-plain-port"},
+		"another protocol's hello":        {plain, "SSH-2.0-OpenSSH_9.2p1\r\n", "stream-framing"},
+		"ChannelData first":               {plain, "\x40\x00\x00\x04abcd", "stream-framing"},
+		"a length that is odd":            {plain, "\x00\x01\x00\x03\x21\x12\xa4\x42", "stream-framing"},
+		"no cookie":                       {plain, "\x00\x01\x00\x00\x21\x12\xa4\x43", "stream-framing"},
+		"attributes that overrun":         {plain, "\x00\x01\x00\x04\x21\x12\xa4\x42012345678901\x80\x22\x00\x10", "malformed"},
+		"plain TURN to the TLS port":      {secure, "\x00\x01\x00\x00\x21\x12\xa4\x42012345678901", "plain-on-tls-port"},
+		"plain HTTP to the TLS port":      {secure, "GET / HTTP/1.1\r\nHost: relay\r\n\r\n", "http-on-tls-port"},
+		"a handshake of nothing":          {secure, "\x16\x03\x01\x00\x04\x01\x00\x00\x00", "tls-handshake"},
+		"half a ClientHello, and no more": {secure, "\x16\x03\x01\x02\x00\x01\x00", "tls-handshake-timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -430,9 +436,7 @@ func TestWhatIsNoTURNIsHungUpOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			closedSoon(t, conn)
-			if stats := server.Stats(); stats.Drops[test.drop] == 0 {
-				t.Errorf("drops = %v, want %s", stats.Drops, test.drop)
-			}
+			eventually(t, server, test.drop, func(s Stats) bool { return s.Drops[test.drop] > 0 })
 		})
 	}
 }

@@ -1,9 +1,11 @@
 package worker
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/parley-rtc/parley/relay/internal/turn"
@@ -14,6 +16,8 @@ const (
 	writePatience = 30 * time.Second
 	// idlePatience is how often a client that says nothing is asked for the allocation it has.
 	idlePatience = time.Minute
+	// lastPatience is how long it may take for what is queued when its connection ends.
+	lastPatience = 2 * time.Second
 )
 
 // client is a connection of a client over TCP, TLS or DTLS.
@@ -69,9 +73,14 @@ func (c *client) wait() {
 	_ = c.conn.SetReadDeadline(deadline) // a closed connection shows when it is read
 }
 
-// stays reports whether a client that has been silent for so long may stay.
-func (c *client) stays() (has bool) {
-	if !c.proven {
+// stays reports whether a client that has been silent for so long may stay. Half says that it has said something
+// that is not a message yet.
+func (c *client) stays(half bool) (has bool) {
+	switch {
+	case !c.proven && half:
+		c.w.drop("half-message")
+		return false
+	case !c.proven:
 		c.w.drop("unauthenticated-connection")
 		return false
 	}
@@ -95,6 +104,17 @@ func (c *client) feed(o *outbox, p []byte) (effect turn.Effect, peer *peerConn) 
 	return effect, peer
 }
 
+// finish waits until what is queued is written, if the client takes it.
+func (c *client) finish() {
+	c.queue.finish()
+	late := time.AfterFunc(lastPatience, func() {
+		c.w.drop("client-not-reading")
+		_ = c.raw.Close() // the writer ends
+	})
+	<-c.sent
+	late.Stop()
+}
+
 // write writes what is queued until that is finished or fails; then the connection is closed. TCP
 // takes all that is queued at once. TLS takes packet by packet, as DTLS must: there are clients, coturn's
 // among them, that take a record for a packet.
@@ -114,7 +134,12 @@ func (c *client) write() {
 		for _, end := range ends {
 			_ = c.conn.SetWriteDeadline(time.Now().Add(writePatience)) // a closed connection shows when it is written to
 			if _, err := c.conn.Write(buf[start:end]); err != nil {
-				c.w.drop("client-write-error")
+				switch {
+				case errors.Is(err, os.ErrDeadlineExceeded):
+					c.w.drop("client-not-reading")
+				case !gone(err):
+					c.w.drop("client-write-error")
+				}
 				c.queue.abandon()
 				_ = c.raw.Close() // the reader ends
 				return

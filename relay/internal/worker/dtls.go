@@ -131,8 +131,7 @@ func (s *session) serve() {
 	defer w.dismiss(c)
 	s.l.sessions.served.Go(c.write)
 	c.readDatagrams()
-	c.queue.finish()
-	<-c.sent
+	c.finish()
 }
 
 // handshake returns the connection, or nil if there is none in time.
@@ -148,7 +147,11 @@ func (s *session) handshake() (*dtls.Conn, time.Time) {
 	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.Patience)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		w.drop("dtls-handshake")
+		if ctx.Err() != nil {
+			w.drop("dtls-handshake-timeout")
+		} else {
+			w.drop("dtls-handshake")
+		}
 		_ = s.wire.Close()
 		return nil, began
 	}
@@ -166,7 +169,7 @@ func (c *client) readDatagrams() {
 		case err == nil:
 			c.feed(o, buf[:n])
 		case errors.Is(err, os.ErrDeadlineExceeded) || timedOut(err):
-			if !c.stays() {
+			if !c.stays(false) {
 				return
 			}
 			c.wait()

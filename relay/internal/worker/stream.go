@@ -82,14 +82,13 @@ func (w *Worker) ServeConn(conn net.Conn) {
 		err := secure.HandshakeContext(ctx)
 		cancel()
 		if err != nil {
-			w.drop("tls-handshake")
+			w.drop(unshaken(err))
 			return
 		}
 	}
 	w.running.Go(c.write)
 	peer, rest := c.read()
-	c.queue.finish()
-	<-c.sent
+	c.finish()
 	if peer != nil {
 		c.carry(peer, rest)
 	}
@@ -103,14 +102,16 @@ func (c *client) read() (*peerConn, []byte) {
 	from, to := 0, 0 // what has come and was not handled
 	var frames turn.Stream
 	frames.Wide = c.w.cfg.Engine.WideChannels
+	first := true // nothing has been understood yet
 	c.wait()
 	for {
 		size, err := frames.Next(buf[from:to])
 		if err != nil {
-			c.w.drop("stream-framing")
+			c.w.drop(misframed(buf[from:to], first, c.Transport == turn.TLS))
 			return nil, nil
 		}
 		if size > 0 {
+			first = false
 			effect, peer := c.feed(o, buf[from:from+size])
 			from += size
 			switch {
@@ -128,7 +129,7 @@ func (c *client) read() (*peerConn, []byte) {
 		case err == nil:
 		case n > 0: // the error comes again
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if !c.stays() {
+			if !c.stays(to > from) {
 				return nil, nil
 			}
 			c.wait()
