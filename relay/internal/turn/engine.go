@@ -24,7 +24,7 @@ type Engine struct {
 	streams     listeners
 	schedule    schedule
 	reserved    []*reservation // made by this engine, in the order they expire
-	leased      int64          // bytes of the shared pool not yet used
+	lease       lease          // of the shared pool
 
 	in      *stun.Message // the request being handled
 	out     *stun.Message // the answer to it

@@ -147,3 +147,88 @@ func TestBitsPerSecond(t *testing.T) {
 		})
 	}
 }
+
+// What streams carry is within the limits, too: each asks for its turn, carries, and waits as long as it is told.
+func TestBitsPerSecondOfStreams(t *testing.T) {
+	const rate = 8_000_000 // bits
+	for name, test := range map[string]struct {
+		one, all int64
+		chunk    int
+		datagram int // besides, a flood of datagrams of this size through an allocation of its own
+		want     float64
+	}{
+		"per allocation":                           {rate, 0, 32 << 10, 0, 3 * rate},
+		"per allocation, small chunks":             {rate, 0, 1000, 0, 3 * rate},
+		"in all":                                   {0, rate, 32 << 10, 0, rate},
+		"in all, small chunks":                     {0, rate, 1000, 0, rate},
+		"in all, beside datagrams":                 {0, rate, 8 << 10, 1000, rate},
+		"both, where the limit of all is reached":  {rate, 2 * rate, 32 << 10, 0, 2 * rate},
+		"both, where it is not, beside datagrams":  {rate, 10 * rate, 32 << 10, 1000, 4 * rate},
+		"both, where it is reached with datagrams": {rate, 2 * rate, 8 << 10, 1000, 2 * rate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, setup{limits: Limits{Bits: test.all}, change: func(c *Config) { c.Bits = test.one }})
+			type stream struct {
+				id     uint32
+				next   time.Time // when it goes on
+				waited bool      // for its turn
+			}
+			var streams []*stream
+			b := l.engines[0]
+			for i := range 3 {
+				u, _ := l.tcpUser("alice", TCP)
+				u.once(stun.MethodConnect, peer(nth(i)))
+				s := &stream{id: b.dialed[i].id}
+				if !b.Connected(l.now, s.id) {
+					t.Fatal("the connection is not wanted")
+				}
+				v := l.user("alice", TCP)
+				v.once(stun.MethodConnectionBind, connectionID(s.id))
+				streams = append(streams, s)
+			}
+			v := l.user("bob", UDP)
+			v.allocate()
+			v.bind(0x4000, peerA)
+			p := append(binary.BigEndian.AppendUint16([]byte{0x40, 0}, uint16(test.datagram)), make([]byte, test.datagram)...)
+			carried := make(map[uint32]float64)
+			const seconds = 20
+			before := b.counters.ToPeers.Bytes
+			for end := l.now.Add(seconds * time.Second); l.now.Before(end); l.now = l.now.Add(100 * time.Microsecond) {
+				for i, s := range streams {
+					if l.now.Before(s.next) {
+						continue
+					}
+					if s.waited = !s.waited; s.waited {
+						s.next = l.now.Add(l.shared.Carry(l.now, test.chunk))
+						continue
+					}
+					s.next = l.now.Add(b.Carried(l.now, s.id, i%2 == 0, test.chunk))
+					carried[s.id] += float64(test.chunk) * 8 / seconds
+				}
+				if test.datagram > 0 { // 80 Mbit/s
+					b.out = nil
+					b.FromClient(l.now, v.client, p)
+				}
+			}
+			datagrams := float64(b.counters.ToPeers.Bytes-before) * 8 / seconds
+			sum := datagrams
+			for i, s := range streams {
+				sum += carried[s.id]
+				if i%2 == 0 { // counted already
+					datagrams -= carried[s.id]
+					sum -= carried[s.id]
+				}
+				if carried[s.id] < test.want/40 {
+					t.Errorf("stream %d carries %.0f bit/s of %.0f", i, carried[s.id], test.want)
+				}
+			}
+			if sum < test.want*0.95 || sum > test.want*1.05 {
+				t.Errorf("%.0f bit/s, want %.0f within 5 %%", sum, test.want)
+			}
+			if test.datagram > 0 && datagrams < test.want/40 {
+				t.Errorf("datagrams get %.0f bit/s of %.0f", datagrams, test.want)
+			}
+			t.Logf("%.0f bit/s, datagrams %.0f, streams %v", sum, datagrams, carried)
+		})
+	}
+}

@@ -80,18 +80,53 @@ type pool struct {
 // slice is how much of the pool an engine takes at once.
 const slice = 10 * time.Millisecond
 
-// lease returns how many bytes may be relayed, at least need, or 0.
-func (p *pool) lease(now int64, need int) int64 {
-	n := max(p.rate/int64(time.Second/slice), int64(need))
+// reserve takes so many bytes and returns from when on they may be relayed. Whoever waits for that before reserving
+// again gets its turn, whatever the others need.
+func (p *pool) reserve(now, n int64) int64 {
 	cost := int64(price(n, p.rate))
 	for {
 		old := p.paid.Load()
-		paid := max(old, now-int64(10*slice)) + cost
-		if paid > now {
-			return 0
-		}
-		if p.paid.CompareAndSwap(old, paid) {
-			return n
+		from := max(old, now-int64(10*slice))
+		if p.paid.CompareAndSwap(old, from+cost) {
+			return from
 		}
 	}
+}
+
+// Limited reports whether there is a limit of bits per second for all engines together.
+func (s *Shared) Limited() bool { return s.bits.rate > 0 }
+
+// Carry takes so many bytes of a stream out of what all engines may relay, and returns how long to wait before carrying
+// them. What its allocation may relay is for [Engine.Carried] to say.
+func (s *Shared) Carry(now time.Time, n int) time.Duration {
+	if s.bits.rate == 0 {
+		return 0
+	}
+	return max(0, time.Duration(s.bits.reserve(now.UnixNano(), int64(n))-now.UnixNano()))
+}
+
+// lease is what an engine may relay of the pool, for datagrams, which do not wait.
+type lease struct {
+	left  int64 // bytes
+	next  int64 // bytes that are added
+	comes int64 // then
+}
+
+// take takes a datagram out of the lease, and returns false if there is too little.
+func (l *lease) take(p *pool, now, size int64) bool {
+	for range 2 { // what is reserved may be there at once
+		if l.next > 0 && now >= l.comes {
+			l.left += l.next
+			l.next = 0
+		}
+		if l.left >= size {
+			l.left -= size
+			return true
+		}
+		if l.next == 0 {
+			l.next = max(p.rate/int64(time.Second/slice), size)
+			l.comes = p.reserve(now, l.next)
+		}
+	}
+	return false
 }

@@ -150,16 +150,9 @@ func (e *Engine) mayRelay(now time.Time, a *allocation, size int) bool {
 		e.drop(DroppedBandwidth)
 		return false
 	}
-	if e.shared.bits.rate == 0 {
-		return true
-	}
-	if e.leased < int64(size) {
-		e.leased += e.shared.bits.lease(now.UnixNano(), size)
-	}
-	if e.leased < int64(size) {
+	if e.shared.bits.rate > 0 && !e.lease.take(&e.shared.bits, now.UnixNano(), int64(size)) {
 		e.drop(DroppedTotalRate)
 		return false
 	}
-	e.leased -= int64(size)
 	return true
 }

@@ -72,9 +72,12 @@ func (c *client) carry(p *peerConn, rest []byte) {
 // returns true when the source has ended in good order.
 func (c *client) pass(p *peerConn, to io.Writer, from io.Reader, first []byte, toPeer bool) bool {
 	o := &outbox{w: c.w}
-	buf := make([]byte, largeBuffer)
+	buf := make([]byte, c.w.chunk())
 	for chunk := first; ; {
 		if len(chunk) > 0 {
+			if wait := c.w.shared.Carry(time.Now(), len(chunk)); wait > 0 && !pause(wait, p.closed) {
+				return false
+			}
 			if _, err := to.Write(chunk); err != nil {
 				return false
 			}
@@ -90,6 +93,17 @@ func (c *client) pass(p *peerConn, to io.Writer, from io.Reader, first []byte, t
 			return err == io.EOF
 		}
 	}
+}
+
+// limitedChunk is how much is carried at once where there is a limit, so that several connections take short turns.
+const limitedChunk = 8 << 10
+
+// chunk returns how much of a stream is carried at once.
+func (w *Worker) chunk() int {
+	if w.cfg.Engine.Bits > 0 || w.cfg.Engine.Limit != nil || w.shared.Limited() {
+		return limitedChunk
+	}
+	return largeBuffer
 }
 
 // pause waits, and returns false if stop is closed meanwhile.
