@@ -4,6 +4,7 @@
 # make lint     golangci-lint, as pinned here
 # make fmt      formats the Go code as the linter wants it
 # make chaos    pairs that talk while their links break: 20 seeds of 100,000 messages
+# make abuse    the relay under floods and crowds of full size; some minutes of both cores
 # make fuzz     every fuzzer, for FUZZTIME each
 # make bench-signaling   compares the signaling server with others; about ten minutes
 # make image    the container image, parley
@@ -15,7 +16,7 @@ RIVALS   := bench/signaling/rivals
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser run build web lint fmt chaos fuzz image setup bench-signaling
+.PHONY: test test-go test-web test-browser run build web lint fmt chaos abuse fuzz image setup bench-signaling
 
 test: setup
 	$(MAKE) test-go
@@ -59,6 +60,9 @@ fmt:
 
 chaos:
 	go test -race -count=1 -timeout 60m -run '^TestChaos$$' -v ./client -args -seeds=20 -messages=100000
+
+abuse:
+	go test -count=1 -timeout 20m -v ./test/abuse -args -full
 
 fuzz:
 	test/fuzz.sh

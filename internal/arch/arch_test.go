@@ -66,6 +66,7 @@ var arrows = map[string][]string{
 	"internal/oneport":  {},
 	"internal/leaktest": {},
 	"internal/wire":     {},
+	"test/abuse":        {},
 	"test/interop":      {},
 	"test/proxies":      {},
 }

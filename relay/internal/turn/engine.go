@@ -31,6 +31,7 @@ type Engine struct {
 	scratch [64]byte      // attribute values of answers
 	head    [64]byte      // headers of what goes to clients
 	peers   []judged      // of the request
+	unknown [maxUnknown]stun.AttrType
 
 	salt        [4]byte // of transaction ids of indications
 	indications uint64

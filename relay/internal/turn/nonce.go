@@ -32,7 +32,8 @@ const (
 // noncer makes and checks nonces with a key that all engines of a relay have.
 type noncer struct {
 	mac     hash.Hash
-	buf     [32]byte
+	text    [4 + 1 + 16]byte
+	sum     [4 + sha256.Size]byte
 	feature byte
 }
 
@@ -40,17 +41,16 @@ func newNoncer(key []byte, feature byte) noncer {
 	return noncer{mac: hmac.New(sha256.New, key), feature: feature}
 }
 
-// seal returns time and MAC for an address.
-func (n *noncer) seal(stamp uint32, addr netip.Addr) [4 + nonceMAC]byte {
-	var sealed [4 + nonceMAC]byte
-	binary.BigEndian.PutUint32(sealed[:], stamp)
+// seal returns time and MAC for an address, valid until the next call. It makes no garbage: strangers can have it
+// called as often as they like.
+func (n *noncer) seal(stamp uint32, addr netip.Addr) []byte {
 	ip := addr.As16()
+	text := binary.BigEndian.AppendUint32(n.text[:0], stamp)
+	text = append(append(text, n.feature), ip[:]...)
 	n.mac.Reset()
-	n.mac.Write(sealed[:4])
-	n.mac.Write([]byte{n.feature})
-	n.mac.Write(ip[:])
-	copy(sealed[4:], n.mac.Sum(n.buf[:0]))
-	return sealed
+	n.mac.Write(text)
+	n.mac.Sum(append(n.sum[:0], text[:4]...))
+	return n.sum[:4+nonceMAC]
 }
 
 // appendTo appends a nonce for an address.
@@ -58,7 +58,7 @@ func (n *noncer) appendTo(buf []byte, now time.Time, addr netip.Addr) []byte {
 	buf = append(buf, nonceCookie...)
 	buf = base64.StdEncoding.AppendEncode(buf, []byte{n.feature, 0, 0})
 	sealed := n.seal(uint32(now.Unix()), addr)
-	return base64.RawStdEncoding.AppendEncode(buf, sealed[:])
+	return base64.RawStdEncoding.AppendEncode(buf, sealed)
 }
 
 // valid reports whether a nonce was given to this address less than [nonceLife] ago.
@@ -74,7 +74,7 @@ func (n *noncer) valid(nonce []byte, now time.Time, addr netip.Addr) bool {
 	sealed := n.seal(stamp, addr)
 	var want [nonceStamp]byte
 	features := base64.StdEncoding.AppendEncode(append(want[:0], nonceCookie...), []byte{n.feature, 0, 0})
-	if !hmac.Equal(given[:], sealed[:]) || !hmac.Equal(nonce[:nonceStamp], features) {
+	if !hmac.Equal(given[:], sealed) || !hmac.Equal(nonce[:nonceStamp], features) {
 		return false
 	}
 	age := now.Unix() - int64(stamp)

@@ -104,7 +104,7 @@ func (e *Engine) request(r *request) Effect {
 		return Effect{}
 	}
 	effect := Effect{Authenticated: true}
-	if unknown := unknownAttributes(r.msg); unknown != nil {
+	if unknown := e.unknownAttributes(r.msg); len(unknown) > 0 {
 		e.refuseUnknown(r, unknown)
 		return effect
 	}
@@ -142,7 +142,7 @@ func (e *Engine) binding(r *request) {
 	if !e.mayAnswer(r) {
 		return
 	}
-	if unknown := unknownAttributes(r.msg); unknown != nil {
+	if unknown := e.unknownAttributes(r.msg); len(unknown) > 0 {
 		e.refuseUnknown(r, unknown)
 		return
 	}
@@ -176,11 +176,14 @@ func fingerprinted(p []byte) bool {
 		binary.BigEndian.Uint32(value) == crc32.ChecksumIEEE(p[:end])^0x5354554e
 }
 
-// unknownAttributes returns the comprehension-required attributes that are not known here.
-func unknownAttributes(m *stun.Message) []stun.AttrType {
-	var unknown []stun.AttrType
+// maxUnknown is how many attributes an answer names.
+const maxUnknown = 16
+
+// unknownAttributes returns the comprehension-required attributes that are not known here, until it is called again.
+func (e *Engine) unknownAttributes(m *stun.Message) []stun.AttrType {
+	unknown := e.unknown[:0]
 	for _, a := range m.Attributes {
-		if !isUnderstood(a.Type) && len(unknown) < 16 {
+		if !isUnderstood(a.Type) && len(unknown) < maxUnknown {
 			unknown = append(unknown, a.Type)
 		}
 	}
