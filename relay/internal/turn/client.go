@@ -23,13 +23,15 @@ func (t Transport) Stream() bool { return t == TCP || t == TLS }
 type Client struct {
 	Addr      netip.AddrPort // as the relay sees it, IPv4 not in its IPv4-mapped form
 	Transport Transport
-	Listener  uint32 // over UDP: the caller's number of its own address, one per address and port
-	Conn      uint64 // otherwise: the caller's number of the connection, unique in one engine
+	Listener  uint32     // over UDP: the caller's number of its socket
+	Local     netip.Addr // over UDP: the address of the socket, if it has several
+	Conn      uint64     // otherwise: the caller's number of the connection, unique in one engine
 }
 
 // tuple is a Client as a key. Without pointers and padding it is hashed in one go.
 type tuple struct {
 	addr      [16]byte
+	local     [16]byte
 	conn      uint64
 	listener  uint32
 	port      uint16
@@ -40,7 +42,11 @@ func (c Client) tuple() tuple {
 	if c.Transport != UDP {
 		return tuple{conn: c.Conn, transport: uint16(c.Transport)}
 	}
-	return tuple{addr: c.Addr.Addr().As16(), listener: c.Listener, port: c.Addr.Port(), transport: uint16(UDP)}
+	t := tuple{addr: c.Addr.Addr().As16(), listener: c.Listener, port: c.Addr.Port(), transport: uint16(UDP)}
+	if c.Local.IsValid() {
+		t.local = c.Local.As16()
+	}
+	return t
 }
 
 // peerKey is a peer's address and port as a key.

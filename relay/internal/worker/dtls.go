@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -64,20 +63,20 @@ func forDTLS(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*dtl
 // sessions are the DTLS sessions of one listener.
 type sessions struct {
 	mu     sync.Mutex
-	byAddr map[netip.AddrPort]*session // guarded by mu
-	closed bool                        // guarded by mu
+	byAddr map[pair]*session // guarded by mu
+	closed bool              // guarded by mu
 	served sync.WaitGroup
 }
 
 // session is a DTLS client.
 type session struct {
 	l    *listener
-	addr netip.AddrPort
+	addr pair
 	wire *wire
 }
 
 // handOver gives a datagram to its session, or begins one.
-func (l *listener) handOver(p []byte, from netip.AddrPort) {
+func (l *listener) handOver(p []byte, from pair) {
 	l.sessions.mu.Lock()
 	s := l.sessions.byAddr[from]
 	if s == nil {
@@ -90,7 +89,7 @@ func (l *listener) handOver(p []byte, from netip.AddrPort) {
 }
 
 // begin begins a session with a ClientHello. l.sessions.mu is held.
-func (l *listener) begin(p []byte, from netip.AddrPort) *session {
+func (l *listener) begin(p []byte, from pair) *session {
 	w := l.w
 	switch {
 	case l.sessions.closed:
@@ -123,7 +122,7 @@ func (s *session) serve() {
 		return
 	}
 	defer func() { _ = conn.Close() }() // whatever is lost was too late
-	c := w.admit(conn, s.wire, s.addr, turn.DTLS)
+	c := w.admit(conn, s.wire, s.addr.client, turn.DTLS)
 	if c == nil {
 		return
 	}

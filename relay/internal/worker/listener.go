@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -18,11 +17,12 @@ const (
 // maxDatagram is the size of the largest datagram there is.
 const maxDatagram = 1<<16 - 1
 
-// packetConn is a UDP socket.
+// packetConn is a UDP socket. Local is the address of this host that a datagram came to, or is to be sent from; it is
+// not valid if there is but one, or if that cannot be told.
 type packetConn interface {
 	net.PacketConn
-	ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error)
-	WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error)
+	read(p []byte) (n int, from netip.AddrPort, local netip.Addr, err error)
+	write(p []byte, to netip.AddrPort, local netip.Addr) error
 }
 
 // listener is a UDP socket that clients send to, over DTLS or not.
@@ -35,12 +35,8 @@ type listener struct {
 
 // ServePackets serves a UDP socket until reading from it fails or the worker is closed, and closes it.
 func (w *Worker) ServePackets(socket net.PacketConn) error {
-	conn, ok := socket.(packetConn)
-	if !ok {
-		conn = plainConn{socket}
-	}
-	l := &listener{w: w, conn: conn}
-	l.sessions.byAddr = make(map[netip.AddrPort]*session)
+	l := &listener{w: w, conn: packetConnOf(socket)}
+	l.sessions.byAddr = make(map[pair]*session)
 	if err := w.enter(socket); err != nil {
 		_ = socket.Close() // there is no more use for it, nor for the error
 		return err
@@ -65,7 +61,7 @@ func (l *listener) read() error {
 	buf := make([]byte, maxDatagram)
 	var patience backoff
 	for {
-		n, from, err := l.conn.ReadFromUDPAddrPort(buf)
+		n, from, local, err := l.conn.read(buf)
 		if err != nil {
 			if gone(err) || !patience.wait(l.w.done) {
 				return err
@@ -77,17 +73,23 @@ func (l *listener) read() error {
 		from = unmapped(from)
 		p := buf[:n]
 		if l.w.dtls.enabled() && n > 0 && isDTLS(p[0]) {
-			l.handOver(p, from)
+			l.handOver(p, pair{from, local})
 			continue
 		}
-		client := turn.Client{Addr: from, Transport: turn.UDP, Listener: l.number}
+		client := turn.Client{Addr: from, Local: local, Transport: turn.UDP, Listener: l.number}
 		l.w.do(o, func(e *turn.Engine, now time.Time) { e.FromClient(now, client, p) })
 	}
 }
 
+// pair is where a client is, and the address of this host that it knows.
+type pair struct {
+	client netip.AddrPort
+	local  netip.Addr
+}
+
 // send sends a datagram to a client.
-func (l *listener) send(p []byte, to netip.AddrPort) {
-	if _, err := l.conn.WriteToUDPAddrPort(p, to); err != nil {
+func (l *listener) send(p []byte, to pair) {
+	if err := l.conn.write(p, to.client, to.local); err != nil {
 		l.w.drop("client-write-error")
 	}
 }
@@ -107,31 +109,4 @@ func (l *listener) close() {
 		}
 		delete(l.w.listeners, l.number)
 	})
-}
-
-// plainConn makes a packetConn of any socket whose addresses are UDP's.
-type plainConn struct{ net.PacketConn }
-
-func (c plainConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
-	n, from, err := c.ReadFrom(p)
-	if err != nil {
-		return n, netip.AddrPort{}, err
-	}
-	udp, ok := from.(*net.UDPAddr)
-	if !ok {
-		return 0, netip.AddrPort{}, fmt.Errorf("%v is not a UDP address", from)
-	}
-	return n, udp.AddrPort(), nil
-}
-
-func (c plainConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) {
-	return c.WriteTo(p, net.UDPAddrFromAddrPort(to))
-}
-
-// unmapped returns an address without its IPv4-mapped form.
-func unmapped(addr netip.AddrPort) netip.AddrPort {
-	if addr.Addr().Is4In6() {
-		return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-	}
-	return addr
 }

@@ -18,6 +18,7 @@ type outbox struct {
 // datagram is for a client, if there is a listener, or for a peer.
 type datagram struct {
 	to         netip.AddrPort
+	local      netip.Addr // of this host, that the client knows
 	listener   *listener
 	start, end int // of it in the outbox's buf
 	port       *port
@@ -33,7 +34,7 @@ func (o *outbox) flush() {
 	for i := range o.datagrams {
 		d := &o.datagrams[i]
 		if d.listener != nil {
-			d.listener.send(o.buf[d.start:d.end], d.to)
+			d.listener.send(o.buf[d.start:d.end], pair{d.to, d.local})
 		} else {
 			d.port.write(d.body, d.to, d.df)
 		}
@@ -68,7 +69,7 @@ func (w *Worker) ToClient(c turn.Client, p turn.Packet) {
 		o := w.out
 		start := len(o.buf)
 		o.buf = p.AppendTo(o.buf)
-		o.datagrams = append(o.datagrams, datagram{to: c.Addr, listener: l, start: start, end: len(o.buf)})
+		o.datagrams = append(o.datagrams, datagram{to: c.Addr, local: c.Local, listener: l, start: start, end: len(o.buf)})
 	}
 }
 

@@ -3,7 +3,6 @@ package worker
 import (
 	"bytes"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -16,7 +15,7 @@ const maxArrived = 64
 // goes there.
 type wire struct {
 	l       *listener
-	addr    netip.AddrPort
+	addr    pair
 	remote  net.Addr
 	arrive  chan []byte
 	closing sync.Once
@@ -27,11 +26,11 @@ type wire struct {
 	timer *time.Timer   // guarded by mu; closes late, or nil
 }
 
-func newWire(l *listener, addr netip.AddrPort) *wire {
+func newWire(l *listener, addr pair) *wire {
 	return &wire{
 		l:      l,
 		addr:   addr,
-		remote: net.UDPAddrFromAddrPort(addr),
+		remote: net.UDPAddrFromAddrPort(addr.client),
 		arrive: make(chan []byte, maxArrived),
 		closed: make(chan struct{}),
 		late:   make(chan struct{}),
@@ -76,7 +75,7 @@ func (c *wire) WriteTo(p []byte, _ net.Addr) (int, error) {
 	case <-c.closed:
 		return 0, net.ErrClosed
 	default:
-		return c.l.conn.WriteToUDPAddrPort(p, c.addr)
+		return len(p), c.l.conn.write(p, c.addr.client, c.addr.local)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 func TestReadDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newWire(nil, netip.MustParseAddrPort("192.0.2.1:1000"))
+		c := newWire(nil, pair{client: netip.MustParseAddrPort("192.0.2.1:1000")})
 		buf := make([]byte, 10)
 		read := func(want error) {
 			t.Helper()
@@ -65,7 +65,7 @@ func TestReadDeadlines(t *testing.T) {
 }
 
 func TestASessionsQueueIsBounded(t *testing.T) {
-	c := newWire(nil, netip.MustParseAddrPort("192.0.2.1:1000"))
+	c := newWire(nil, pair{client: netip.MustParseAddrPort("192.0.2.1:1000")})
 	for i := range maxArrived {
 		if !c.arrived([]byte{byte(i)}) {
 			t.Fatalf("datagram %d found no room", i)
