@@ -7,6 +7,7 @@
 # make abuse    the relay under floods and crowds of full size; some minutes of both cores
 # make fuzz     every fuzzer, for FUZZTIME each
 # make bench-signaling   compares the signaling server with others; about ten minutes
+# make bench-relay       compares the relay with coturn's and pion/turn's; two minutes
 # make image    the container image, parley
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -16,7 +17,7 @@ RIVALS   := bench/signaling/rivals
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser run build web lint fmt chaos abuse fuzz image setup bench-signaling
+.PHONY: test test-go test-web test-browser run build web lint fmt chaos abuse fuzz image setup bench-signaling bench-relay
 
 test: setup
 	$(MAKE) test-go
@@ -73,6 +74,11 @@ image:
 bench-signaling: $(RIVALS)/node_modules
 	go build -o bin/bench-signaling ./bench/signaling
 	bin/bench-signaling $(ARGS)
+
+bench-relay: setup
+	go build -o bin/turn ./cmd/turn
+	go build -o bin/bench-relay ./bench/relay
+	bin/bench-relay -turn bin/turn $(ARGS)
 
 $(RIVALS)/node_modules: $(RIVALS)/package-lock.json
 	cd $(RIVALS) && npm ci --ignore-scripts --no-audit --no-fund

@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parley-rtc/parley/bench/internal/gauge"
 	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
 	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
-	"github.com/parley-rtc/parley/bench/signaling/internal/gauge"
 	"github.com/parley-rtc/parley/bench/signaling/internal/sample"
 )
 

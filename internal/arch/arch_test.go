@@ -48,10 +48,16 @@ var arrows = map[string][]string{
 	"relay/internal/policy": {},
 	"relay/internal/turn":   {"relay/internal/policy"},
 
-	"bench/signaling":                    {"bench/signaling/internal/contender", "bench/signaling/internal/dialect", "bench/signaling/internal/gauge", "bench/signaling/internal/sample", "bench/signaling/internal/serve"},
-	"bench/signaling/internal/contender": {"bench/signaling/internal/gauge", "bench/signaling/internal/serve"},
+	"bench/internal/gauge": {},
+
+	"bench/relay":                    {"bench/internal/gauge", "bench/relay/internal/allocate", "bench/relay/internal/contender", "bench/relay/internal/pion"},
+	"bench/relay/internal/allocate":  {},
+	"bench/relay/internal/contender": {},
+	"bench/relay/internal/pion":      {},
+
+	"bench/signaling":                    {"bench/internal/gauge", "bench/signaling/internal/contender", "bench/signaling/internal/dialect", "bench/signaling/internal/sample", "bench/signaling/internal/serve"},
+	"bench/signaling/internal/contender": {"bench/internal/gauge", "bench/signaling/internal/serve"},
 	"bench/signaling/internal/dialect":   {"bench/signaling/internal/contender", "bench/signaling/internal/rawws", "internal/wire"},
-	"bench/signaling/internal/gauge":     {},
 	"bench/signaling/internal/rawws":     {},
 	"bench/signaling/internal/sample":    {},
 	"bench/signaling/internal/serve":     {"signaling"},

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/gauge"
+	"github.com/parley-rtc/parley/bench/internal/gauge"
 	"github.com/parley-rtc/parley/bench/signaling/internal/serve"
 )
 

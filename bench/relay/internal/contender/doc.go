@@ -1,0 +1,2 @@
+// Package contender starts the relays that are compared, each as a process of its own.
+package contender
