@@ -5,14 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/logging"
-
-	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
 // isDTLS reports whether a datagram with this first byte is DTLS (RFC 7983 section 7).
@@ -24,6 +21,9 @@ func isClientHello(p []byte) bool {
 	const record = 13 // its header
 	return len(p) > record && p[0] == 22 && p[1] == 0xfe && p[3] == 0 && p[4] == 0 && p[record] == 1
 }
+
+// isPlain reports whether a DTLS datagram begins with a record of a handshake's first part, which is not encrypted.
+func isPlain(p []byte) bool { return len(p) > 4 && p[3] == 0 && p[4] == 0 }
 
 // dtlsServer is what all DTLS sessions have in common.
 type dtlsServer struct {
@@ -58,79 +58,6 @@ func forDTLS(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*dtl
 		}
 		return certificate, err
 	}
-}
-
-// sessions are the DTLS sessions of one listener.
-type sessions struct {
-	mu     sync.Mutex
-	byAddr map[pair]*session // guarded by mu
-	closed bool              // guarded by mu
-	served sync.WaitGroup
-}
-
-// session is a DTLS client.
-type session struct {
-	l    *listener
-	addr pair
-	wire *wire
-}
-
-// handOver gives a datagram to its session, or begins one.
-func (l *listener) handOver(p []byte, from pair) {
-	l.sessions.mu.Lock()
-	s := l.sessions.byAddr[from]
-	if s == nil {
-		s = l.begin(p, from)
-	}
-	l.sessions.mu.Unlock()
-	if s != nil && !s.wire.arrived(p) {
-		l.w.drop("dtls-queue-full")
-	}
-}
-
-// begin begins a session with a ClientHello. l.sessions.mu is held.
-func (l *listener) begin(p []byte, from pair) *session {
-	w := l.w
-	switch {
-	case l.sessions.closed:
-		return nil
-	case !isClientHello(p):
-		w.drop("dtls-no-session")
-		return nil
-	case w.dtls.halfOpen.Add(1) > w.dtls.most:
-		w.dtls.halfOpen.Add(-1)
-		w.drop("dtls-half-open")
-		return nil
-	}
-	s := &session{l: l, addr: from, wire: newWire(l, from)}
-	l.sessions.byAddr[from] = s
-	l.sessions.served.Go(s.serve)
-	return s
-}
-
-// serve does the handshake and then serves the client until it is gone.
-func (s *session) serve() {
-	w := s.l.w
-	defer func() {
-		_ = s.wire.Close() // it has no error
-		s.l.sessions.mu.Lock()
-		delete(s.l.sessions.byAddr, s.addr)
-		s.l.sessions.mu.Unlock()
-	}()
-	conn, began := s.handshake()
-	if conn == nil {
-		return
-	}
-	defer func() { _ = conn.Close() }() // whatever is lost was too late
-	c := w.admit(conn, s.wire, s.addr.client, turn.DTLS)
-	if c == nil {
-		return
-	}
-	c.began = began
-	defer w.dismiss(c)
-	s.l.sessions.served.Go(c.write)
-	c.readDatagrams()
-	c.finish()
 }
 
 // handshake returns the connection, or nil if there is none in time.
@@ -188,15 +115,4 @@ func timedOut(err error) bool {
 		Timeout() bool
 	}](err)
 	return ok && timeout.Timeout()
-}
-
-// close ends the sessions and waits for them.
-func (s *sessions) close() {
-	s.mu.Lock()
-	s.closed = true
-	for _, session := range s.byAddr {
-		_ = session.wire.Close() // it has no error
-	}
-	s.mu.Unlock()
-	s.served.Wait()
 }
