@@ -24,7 +24,7 @@ type flags struct {
 
 	daemon.CertificateFlags `group:"Listening"`
 
-	Alternate []string `group:"Listening" help:"Server to send new clients to while this one stops, one of IPv4, of IPv6, or one of each; clients keep their transport." env:"PARLEY_ALTERNATE" placeholder:"IP:PORT"`
+	Alternate []string `group:"Listening" help:"Server to send new clients to while this one stops, for IPv4 or IPv6, and for one transport or all; with the name in its certificate, for clients over TLS and DTLS. Repeatable." env:"PARLEY_ALTERNATE" placeholder:"[udp:|tcp:|tls:|dtls:]IP:PORT[/NAME]"`
 
 	PublicIP      []netip.Addr     `group:"Relaying" name:"public-ip" help:"Address that peers reach this host under, one of IPv4, of IPv6, or one of each; of IPv4 and found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
 	RelayBind     []netip.Addr     `group:"Relaying" help:"Address to bind relay sockets to, if only one of this host's; repeatable like --public-ip." env:"PARLEY_RELAY_BIND" placeholder:"IP"`
@@ -201,36 +201,6 @@ func split(flag string, addrs []netip.Addr, four, six *netip.Addr) error {
 			return fmt.Errorf("%s: %s is a second %s address, after %s", flag, addr, family, *to)
 		}
 		*to = addr
-	}
-	return nil
-}
-
-// alternates sets where clients go while the relay stops.
-func (f flags) alternates(cfg *relay.Config) error {
-	if f.Alternate == nil {
-		return nil
-	}
-	var servers []netip.AddrPort
-	addrs := []netip.Addr{}
-	for _, text := range f.Alternate {
-		server, err := netip.ParseAddrPort(text)
-		if err != nil || server.Port() == 0 {
-			return fmt.Errorf("--alternate: %q is not an IP address with a port, such as 192.0.2.1:3478 or [2001:db8::1]:3478", text)
-		}
-		servers = append(servers, server)
-		addrs = append(addrs, server.Addr())
-	}
-	var four, six netip.Addr
-	if err := split("--alternate", addrs, &four, &six); err != nil {
-		return err
-	}
-	cfg.Alternate = func(c relay.Client) (netip.AddrPort, string, bool) {
-		for _, server := range servers {
-			if server.Addr().Unmap().Is4() == c.Addr.Addr().Is4() {
-				return server, "", true
-			}
-		}
-		return netip.AddrPort{}, "", false
 	}
 	return nil
 }
