@@ -8,12 +8,6 @@ import (
 	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
-// Buffers of sockets, as far as the system grants them.
-const (
-	listenerBuffer = 4 << 20   // shared by all clients
-	relayBuffer    = 256 << 10 // of one allocation
-)
-
 // maxDatagram is the size of the largest datagram there is.
 const maxDatagram = 1<<16 - 1
 
@@ -42,9 +36,7 @@ func (w *Worker) ServePackets(socket net.PacketConn) error {
 		return err
 	}
 	defer w.leave(socket)
-	if sized, ok := socket.(interface{ SetReadBuffer(int) error }); ok {
-		_ = sized.SetReadBuffer(listenerBuffer) // what the system grants must do
-	}
+	w.setBuffer(socket, listenerBuffer, &w.buffers.listeners, "listener")
 	w.mu.Lock()
 	w.lastNumber++
 	l.number = w.lastNumber

@@ -29,7 +29,7 @@ var payloads = sync.Pool{New: func() any { return new(payload) }}
 
 func newPort(w *Worker, conn *net.UDPConn, f turn.Family, number uint16) (*port, error) {
 	p := &port{w: w, conn: conn, number: number, family: f}
-	_ = conn.SetReadBuffer(relayBuffer) // what the system grants must do
+	w.setBuffer(conn, relayBuffer, &w.buffers.relays, "relay")
 	return p, p.os.init(p)
 }
 

@@ -53,6 +53,7 @@ type Worker struct {
 	sources sources
 	dtls    dtlsServer
 	drops   reasons // what is dropped outside of the engine
+	buffers buffers
 
 	mu         sync.Mutex
 	engine     *turn.Engine // guarded by mu, and so is what it points to

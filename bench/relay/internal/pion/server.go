@@ -25,7 +25,7 @@ func Serve(ctx context.Context, address, realm, user, password string, minPort, 
 		PacketConnConfigs: []turn.PacketConnConfig{{
 			PacketConn: conn,
 			RelayAddressGenerator: &turn.RelayAddressGeneratorPortRange{
-				RelayAddress: net.IPv4(127, 0, 0, 1), Address: "127.0.0.1", MinPort: minPort, MaxPort: maxPort,
+				RelayAddress: net.IPv4(127, 0, 0, 1), Address: "127.0.0.1", MinPort: minPort, MaxPort: maxPort, MaxRetries: 1000,
 			},
 		}},
 	})
