@@ -50,13 +50,18 @@ func TestTheConformancePage(t *testing.T) {
 	}
 }
 
-// testsHere returns the tests of this package with the strings in each, among which its cases are.
+// testsHere returns the tests of this package, and of package relay where it has none of the name, with the strings in each, among which its cases are.
 func testsHere(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	ofSockets, err := filepath.Glob("../../*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(ofSockets, files...)
 	tests := map[string]map[string]bool{}
 	for _, name := range files {
 		file, err := parser.ParseFile(gotoken.NewFileSet(), name, nil, 0)
