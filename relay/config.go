@@ -81,6 +81,14 @@ type Config struct {
 	// MaxPermissions and MaxChannels are how many an allocation may have. Default 256 each.
 	MaxPermissions, MaxChannels int
 
+	// NewPeers is how many new peers an allocation may have permissions for or connect to at once, and NewPeersPerSecond
+	// how many more in each second then. Defaults 100 and 20.
+	NewPeers, NewPeersPerSecond int
+	// MaxHandshakes is how many DTLS handshakes may be going on. Default 1000.
+	MaxHandshakes int
+	// AuthTimeout is how long a TCP, TLS or DTLS connection may take to authenticate. Default 10 s.
+	AuthTimeout time.Duration
+
 	// BitsPerAllocation is how many bits of payload in a second an allocation relays at most, in both directions
 	// together. What is over is dropped, and counted as "rate". Default 0: no limit.
 	BitsPerAllocation int64
@@ -146,6 +154,10 @@ func (c Config) resolved() (Config, error) {
 		{"MaxConnectionsPerSource", int64(c.MaxConnectionsPerSource)},
 		{"MaxPermissions", int64(c.MaxPermissions)},
 		{"MaxChannels", int64(c.MaxChannels)},
+		{"NewPeers", int64(c.NewPeers)},
+		{"NewPeersPerSecond", int64(c.NewPeersPerSecond)},
+		{"MaxHandshakes", int64(c.MaxHandshakes)},
+		{"AuthTimeout", int64(c.AuthTimeout)},
 		{"BitsPerAllocation", c.BitsPerAllocation},
 		{"BitsPerAddress", c.BitsPerAddress},
 		{"Bits", c.Bits},
@@ -162,6 +174,8 @@ func (c Config) resolved() (Config, error) {
 	c.MaxConnectionsPerSource = cmp.Or(c.MaxConnectionsPerSource, 4096)
 	c.MaxPermissions = cmp.Or(c.MaxPermissions, 256)
 	c.MaxChannels = cmp.Or(c.MaxChannels, 256)
+	c.NewPeers, c.NewPeersPerSecond = cmp.Or(c.NewPeers, 100), cmp.Or(c.NewPeersPerSecond, 20)
+	c.MaxHandshakes, c.AuthTimeout = cmp.Or(c.MaxHandshakes, 1000), cmp.Or(c.AuthTimeout, 10*time.Second)
 	c.MaxSession = cmp.Or(c.MaxSession, 24*time.Hour)
 	c.CredentialTTL = cmp.Or(c.CredentialTTL, 24*time.Hour)
 	c.Logger = cmp.Or(c.Logger, slog.Default())

@@ -25,13 +25,15 @@ func TestNewReportsEveryFaultAtOnce(t *testing.T) {
 		MaxAllocations:        -1,
 		MaxAllocationsPerUser: -1,
 		BitsPerAddress:        -1,
+		NewPeers:              -1,
+		AuthTimeout:           -1,
 	})
 	if err == nil {
 		t.Fatal("got no error")
 	}
 	for _, want := range []string{
 		"Realm", "PublicIP 2001:db8::1", "RelayBind ::1", "MinPort 2000", "no anonymous mode",
-		"invalid prefix", "2001:db8::/33", "MaxAllocations is", "MaxAllocationsPerUser is", "BitsPerAddress is",
+		"invalid prefix", "2001:db8::/33", "MaxAllocations is", "MaxAllocationsPerUser is", "BitsPerAddress is", "NewPeers is", "AuthTimeout is",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not mention %q", err, want)

@@ -50,6 +50,8 @@ func New(cfg Config) (*Server, error) {
 		MaxPort:        cfg.MaxPort,
 		GetCertificate: cfg.GetCertificate,
 		Connections:    cfg.MaxConnectionsPerSource,
+		HalfOpen:       cfg.MaxHandshakes,
+		Patience:       cfg.AuthTimeout,
 		Logger:         cfg.Logger,
 	})
 	if err != nil {
@@ -61,20 +63,22 @@ func New(cfg Config) (*Server, error) {
 // engine returns the configuration of engines.
 func (c Config) engine(shared *turn.Shared, rules *policy.Policy) turn.Config {
 	engine := turn.Config{
-		Shared:       shared,
-		Policy:       rules,
-		Relayed:      rules.Own,
-		Realm:        c.Realm,
-		Account:      c.account,
-		KeepFamily:   c.KeepFamily,
-		TCP:          c.TCPRelaying,
-		WideChannels: c.WideChannels,
-		MaxSession:   c.MaxSession,
-		StrictExpiry: c.StrictExpiry,
-		Permissions:  c.MaxPermissions,
-		Channels:     c.MaxChannels,
-		Bits:         c.BitsPerAllocation,
-		Limit:        policy.NewBandwidth(c.BitsPerAddress),
+		Shared:         shared,
+		Policy:         rules,
+		Relayed:        rules.Own,
+		Realm:          c.Realm,
+		Account:        c.account,
+		KeepFamily:     c.KeepFamily,
+		TCP:            c.TCPRelaying,
+		WideChannels:   c.WideChannels,
+		MaxSession:     c.MaxSession,
+		StrictExpiry:   c.StrictExpiry,
+		Permissions:    c.MaxPermissions,
+		Channels:       c.MaxChannels,
+		NewPeers:       c.NewPeers,
+		NewPeersPerSec: c.NewPeersPerSecond,
+		Bits:           c.BitsPerAllocation,
+		Limit:          policy.NewBandwidth(c.BitsPerAddress),
 	}
 	if c.Keyring == nil { // a time-limited name cannot be found by its hash
 		hashes := make(map[[32]byte]string, len(c.Users))

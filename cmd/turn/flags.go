@@ -43,15 +43,19 @@ type flags struct {
 	StrictExpiry bool          `group:"Credentials" help:"End allocations when their time-limited credential expires." env:"PARLEY_STRICT_EXPIRY"`
 	MaxSession   time.Duration `group:"Credentials" help:"How long an allocation may live." default:"24h" env:"PARLEY_MAX_SESSION"`
 
-	MaxAllocations          int   `group:"Limits" help:"Allocations at once. 0: as many as there are ports." default:"0" env:"PARLEY_MAX_ALLOCATIONS"`
-	MaxAllocationsPerUser   int   `group:"Limits" help:"Allocations of a user." default:"64" env:"PARLEY_MAX_ALLOCATIONS_PER_USER"`
-	MaxAllocationsPerSource int   `group:"Limits" help:"Allocations of the clients of one IPv4 address or IPv6 /64." default:"1000" env:"PARLEY_MAX_ALLOCATIONS_PER_SOURCE"`
-	MaxConnectionsPerSource int   `group:"Limits" help:"Their TCP and DTLS connections." default:"4096" env:"PARLEY_MAX_CONNECTIONS_PER_SOURCE"`
-	MaxPermissions          int   `group:"Limits" help:"Permissions of an allocation." default:"256" env:"PARLEY_MAX_PERMISSIONS"`
-	MaxChannels             int   `group:"Limits" help:"Channels of an allocation." default:"256" env:"PARLEY_MAX_CHANNELS"`
-	BitsPerAllocation       int64 `group:"Limits" help:"Bits of payload an allocation relays in a second, both ways together. 0: no limit." default:"0" env:"PARLEY_BITS_PER_ALLOCATION"`
-	BitsPerAddress          int64 `group:"Limits" help:"The same for all clients of one IPv4 address or IPv6 /64 together." default:"0" env:"PARLEY_BITS_PER_ADDRESS"`
-	Bits                    int64 `group:"Limits" help:"The same for all clients together." default:"0" env:"PARLEY_BITS"`
+	MaxAllocations          int           `group:"Limits" help:"Allocations at once. 0: as many as there are ports." default:"0" env:"PARLEY_MAX_ALLOCATIONS"`
+	MaxAllocationsPerUser   int           `group:"Limits" help:"Allocations of a user." default:"64" env:"PARLEY_MAX_ALLOCATIONS_PER_USER"`
+	MaxAllocationsPerSource int           `group:"Limits" help:"Allocations of the clients of one IPv4 address or IPv6 /64." default:"1000" env:"PARLEY_MAX_ALLOCATIONS_PER_SOURCE"`
+	MaxConnectionsPerSource int           `group:"Limits" help:"Their TCP and DTLS connections." default:"4096" env:"PARLEY_MAX_CONNECTIONS_PER_SOURCE"`
+	MaxPermissions          int           `group:"Limits" help:"Permissions of an allocation." default:"256" env:"PARLEY_MAX_PERMISSIONS"`
+	MaxChannels             int           `group:"Limits" help:"Channels of an allocation." default:"256" env:"PARLEY_MAX_CHANNELS"`
+	MaxNewPeers             int           `group:"Limits" help:"New peers of an allocation at once." default:"100" env:"PARLEY_MAX_NEW_PEERS"`
+	MaxNewPeersPerSecond    int           `group:"Limits" help:"And in each second then." default:"20" env:"PARLEY_MAX_NEW_PEERS_PER_SECOND"`
+	MaxHandshakes           int           `group:"Limits" help:"DTLS handshakes going on at once." default:"1000" env:"PARLEY_MAX_HANDSHAKES"`
+	AuthTimeout             time.Duration `group:"Limits" help:"How long a TCP, TLS or DTLS connection may take to authenticate." default:"10s" env:"PARLEY_AUTH_TIMEOUT"`
+	BitsPerAllocation       int64         `group:"Limits" help:"Bits of payload an allocation relays in a second, both ways together. 0: no limit." default:"0" env:"PARLEY_BITS_PER_ALLOCATION"`
+	BitsPerAddress          int64         `group:"Limits" help:"The same for all clients of one IPv4 address or IPv6 /64 together." default:"0" env:"PARLEY_BITS_PER_ADDRESS"`
+	Bits                    int64         `group:"Limits" help:"The same for all clients together." default:"0" env:"PARLEY_BITS"`
 
 	daemon.LogFlags
 
@@ -78,6 +82,10 @@ func (f flags) config() (relay.Config, error) {
 		MaxConnectionsPerSource: f.MaxConnectionsPerSource,
 		MaxPermissions:          f.MaxPermissions,
 		MaxChannels:             f.MaxChannels,
+		NewPeers:                f.MaxNewPeers,
+		NewPeersPerSecond:       f.MaxNewPeersPerSecond,
+		MaxHandshakes:           f.MaxHandshakes,
+		AuthTimeout:             f.AuthTimeout,
 		BitsPerAllocation:       f.BitsPerAllocation,
 		BitsPerAddress:          f.BitsPerAddress,
 		Bits:                    f.Bits,
@@ -141,14 +149,18 @@ func (f flags) check() error {
 		{"--max-connections-per-source", int64(f.MaxConnectionsPerSource), 1},
 		{"--max-permissions", int64(f.MaxPermissions), 1},
 		{"--max-channels", int64(f.MaxChannels), 1},
+		{"--max-new-peers", int64(f.MaxNewPeers), 1},
+		{"--max-new-peers-per-second", int64(f.MaxNewPeersPerSecond), 1},
+		{"--max-handshakes", int64(f.MaxHandshakes), 1},
+		{"--auth-timeout", int64(f.AuthTimeout), int64(time.Second)},
 		{"--bits-per-allocation", f.BitsPerAllocation, 0},
 		{"--bits-per-address", f.BitsPerAddress, 0},
 		{"--bits", f.Bits, 0},
 	} {
 		if limit.value < limit.least {
 			least, value := fmt.Sprint(limit.least), fmt.Sprint(limit.value)
-			if limit.flag == "--max-session" {
-				least, value = time.Duration(limit.least).String(), f.MaxSession.String()
+			if limit.least == int64(time.Second) {
+				least, value = time.Duration(limit.least).String(), time.Duration(limit.value).String()
 			}
 			return fmt.Errorf("%s: must be at least %s, got %s", limit.flag, least, value)
 		}

@@ -140,6 +140,8 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"an alternate without a port":  {args: []string{"--alternate=192.0.2.1"}, want: []string{"--alternate", "192.0.2.1"}, usage: true},
 		"a limit below zero":           {args: []string{"--bits=-1"}, want: []string{"--bits", "-1", "0"}, usage: true},
 		"no channels":                  {args: []string{"--max-channels=0"}, want: []string{"--max-channels", "1"}, usage: true},
+		"no time to authenticate":      {args: []string{"--auth-timeout=1ms"}, want: []string{"--auth-timeout", "1s", "1ms"}, usage: true},
+		"no new peers":                 {args: []string{"--max-new-peers=0"}, want: []string{"--max-new-peers", "1", "0"}, usage: true},
 		"no time for a session":        {args: []string{"--max-session=0s"}, want: []string{"--max-session", "1s", "0s"}, usage: true},
 		"no TCP address, though asked": {args: []string{"--listen-tcp="}, want: []string{"--listen-tcp", "empty"}, usage: true},
 		"a log level of its own":       {args: []string{"--log-level=loud"}, want: []string{"--log-level", "loud"}, usage: true},
