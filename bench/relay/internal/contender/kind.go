@@ -62,7 +62,7 @@ func (f Field) Start(ctx context.Context, kind Kind) (*Process, error) {
 			fmt.Sprintf("--min-port=%d", minPort), fmt.Sprintf("--max-port=%d", maxPort),
 			"--userdb=/dev/null", "--pidfile=/dev/null", "--log-file=/dev/null", "--simple-log")
 	case Parley:
-		cmd = exec.CommandContext(ctx, f.Turn, "--listen="+address, "--public-ip=127.0.0.1", "--relay-bind=127.0.0.1", "--ports="+ports,
+		cmd = exec.CommandContext(ctx, f.Turn, "--listen="+address, "--listen-tcp=off", "--public-ip=127.0.0.1", "--relay-bind=127.0.0.1", "--ports="+ports,
 			"--user="+User+":"+Password, "--realm="+Realm, "--allow-loopback", "--log-level=error",
 			"--max-allocations-per-user=100000", "--max-allocations-per-source=100000")
 	case Pion:
