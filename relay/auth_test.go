@@ -116,7 +116,7 @@ func TestAccount(t *testing.T) {
 		"nobody, without a keyring":          {Config{Users: cfg.Users}, "1700000000:alice", now, turn.Account{}},
 	}
 	for name, test := range tests {
-		got := test.cfg.account(test.username, test.now)
+		got := accessOf(t, test.cfg).account(test.username, test.now)
 		if got.User != test.want.User || !got.Expires.Equal(test.want.Expires) || len(got.Passwords) != len(test.want.Passwords) {
 			t.Errorf("%s: got %+v, want %+v", name, got, test.want)
 			continue
@@ -131,8 +131,8 @@ func TestAccount(t *testing.T) {
 
 func TestAnonymousUsersOfAKeyringHaveAQuotaEach(t *testing.T) {
 	cfg := Config{Keyring: keyring(t, "north")}
-	first := cfg.account("1700000000:", time.Unix(0, 0)).User
-	second := cfg.account("1700000001:", time.Unix(0, 0)).User
+	first := accessOf(t, cfg).account("1700000000:", time.Unix(0, 0)).User
+	second := accessOf(t, cfg).account("1700000001:", time.Unix(0, 0)).User
 	if first == "" || first == second {
 		t.Errorf("accounts are %q and %q, want two", first, second)
 	}
@@ -198,8 +198,18 @@ func TestAnotherRealmIsRefused(t *testing.T) {
 func TestOddUsernamesAreUnknown(t *testing.T) {
 	cfg := Config{Keyring: keyring(t, "north")}
 	for _, username := range []string{"1700000000:\x00", "1700000000:" + string(make([]byte, credentials.MaxUsername))} {
-		if got := cfg.account(username, time.Unix(0, 0)); len(got.Passwords) != 0 {
+		if got := accessOf(t, cfg).account(username, time.Unix(0, 0)); len(got.Passwords) != 0 {
 			t.Errorf("account of %q has passwords", username)
 		}
 	}
+}
+
+// accessOf returns what a configuration says about users.
+func accessOf(t *testing.T, cfg Config) *access {
+	t.Helper()
+	a, err := cfg.access()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }

@@ -104,9 +104,16 @@ type Config struct {
 	// an answer, or if it is nil, new allocations are refused then as if there were no more room.
 	Alternate func(Client) (server netip.AddrPort, domain string, ok bool)
 
+	// Ended is told of every allocation that has ended, with what it has relayed: to bill for it, say. It is called with no lock held,
+	// possibly concurrently, and on the path of packets: so it should do little. Close returns after the last call.
+	Ended func(Allocation)
+
 	// Logger gets a line per allocation made and ended, at level Info, but none per packet.
 	// Default slog.Default().
 	Logger *slog.Logger
+
+	interfaces func() ([]netip.Addr, error) // of a test; nil: the system's
+	recheck    time.Duration                // how often they are read, in a test
 }
 
 // Client says where a client of the server comes from.

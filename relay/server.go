@@ -2,13 +2,15 @@ package relay
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/parley-rtc/parley/relay/credentials"
 	"github.com/parley-rtc/parley/relay/internal/policy"
 	"github.com/parley-rtc/parley/relay/internal/turn"
 	"github.com/parley-rtc/parley/relay/internal/worker"
@@ -19,32 +21,31 @@ var ErrServerClosed = errors.New("relay: server closed")
 
 // Server is a STUN and TURN server. All its methods may be called concurrently.
 type Server struct {
-	cfg    Config
+	cfg    Config // but for what Reload changes
+	prober credentials.Credential
 	shared *turn.Shared
 	worker *worker.Worker
+
+	reloading sync.Mutex // one at a time
+	access    atomic.Pointer[access]
 }
 
 // New returns a server that serves nothing yet, or every fault of the configuration at once.
 func New(cfg Config) (*Server, error) {
 	cfg, faults := cfg.resolved()
-	rules, err := policy.New(policy.Rules{
-		Allow:         cfg.AllowPeers,
-		Deny:          cfg.DenyPeers,
-		AllowLoopback: cfg.AllowLoopback,
-		NAT64:         cfg.NAT64,
-		Relayed:       []netip.Addr{cfg.PublicIP, cfg.RelayBind, cfg.PublicIPv6, cfg.RelayBindIPv6},
-	})
+	access, err := cfg.access()
 	if err := errors.Join(faults, err); err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
-	s := &Server{cfg: cfg, shared: turn.NewShared(turn.Limits{
+	s := &Server{cfg: cfg, prober: newProber(), shared: turn.NewShared(turn.Limits{
 		Allocations:          cfg.MaxAllocations,
 		AllocationsPerUser:   cfg.MaxAllocationsPerUser,
 		AllocationsPerSource: cfg.MaxAllocationsPerSource,
 		Bits:                 cfg.Bits,
 	})}
+	s.access.Store(access)
 	s.worker, err = worker.New(worker.Settings{
-		Engine:         cfg.engine(s.shared, rules),
+		Engine:         s.engine(),
 		Relays:         [2]worker.Address{{Bind: cfg.RelayBind, Public: cfg.PublicIP}, {Bind: cfg.RelayBindIPv6, Public: cfg.PublicIPv6}},
 		MinPort:        cfg.MinPort,
 		MaxPort:        cfg.MaxPort,
@@ -53,6 +54,10 @@ func New(cfg Config) (*Server, error) {
 		HalfOpen:       cfg.MaxHandshakes,
 		Patience:       cfg.AuthTimeout,
 		Logger:         cfg.Logger,
+		Changed:        s.changed,
+		Recheck:        cfg.recheck,
+		Ended:          cfg.ended(),
+		Quiet:          s.prober.Username,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
@@ -60,14 +65,27 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
+// ended returns what tells Ended, or nil if there is nobody to be told.
+func (c Config) ended() func(turn.Info) {
+	if c.Ended == nil {
+		return nil
+	}
+	return func(i turn.Info) {
+		a := allocationOf(i)
+		a.Ended = time.Now()
+		c.Ended(a)
+	}
+}
+
 // engine returns the configuration of engines.
-func (c Config) engine(shared *turn.Shared, rules *policy.Policy) turn.Config {
+func (s *Server) engine() turn.Config {
+	c := s.cfg
 	engine := turn.Config{
-		Shared:         shared,
-		Policy:         rules,
-		Relayed:        rules.Own,
+		Shared:         s.shared,
+		Policy:         s.access.Load().peers,
+		Relayed:        func(addr netip.Addr) bool { return s.access.Load().peers.Own(addr) },
 		Realm:          c.Realm,
-		Account:        c.account,
+		Account:        s.account,
 		KeepFamily:     c.KeepFamily,
 		TCP:            c.TCPRelaying,
 		WideChannels:   c.WideChannels,
@@ -81,12 +99,8 @@ func (c Config) engine(shared *turn.Shared, rules *policy.Policy) turn.Config {
 		Limit:          policy.NewBandwidth(c.BitsPerAddress),
 	}
 	if c.Keyring == nil { // a time-limited name cannot be found by its hash
-		hashes := make(map[[32]byte]string, len(c.Users))
-		for name := range c.Users {
-			hashes[sha256.Sum256([]byte(name+":"+c.Realm))] = name
-		}
 		engine.Username = func(hash [32]byte) (string, bool) {
-			name, known := hashes[hash]
+			name, known := s.access.Load().hashes[hash]
 			return name, known
 		}
 	}

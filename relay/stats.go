@@ -4,6 +4,8 @@ import "github.com/parley-rtc/parley/relay/internal/turn"
 
 // Stats are a server's counters since it was made.
 type Stats struct {
+	// Transports counts the allocations of each: udp, tcp, tls and dtls.
+	Transports       map[string]TransportStats
 	Allocations      int    // live now
 	AllocationsTotal uint64 // made
 	Connections      int    // of clients over TCP, TLS and DTLS, now
@@ -21,6 +23,25 @@ type Stats struct {
 	// Drops counts packets and connections that went nowhere, by a word for the reason: to-own-address,
 	// from-own-address, bandwidth, client-queue-full, first-byte, malformed, tls-handshake, http, half-message and so on.
 	Drops map[string]uint64
+	// KernelDrops counts datagrams that the system dropped before they were read, since the buffers of our sockets were full. Only
+	// Linux tells.
+	KernelDrops uint64
+
+	// Ports says how many ports of the range are in use, for each kind that is relayed.
+	Ports []PortStats
+}
+
+// TransportStats counts allocations.
+type TransportStats struct {
+	Live  int
+	Total uint64
+}
+
+// PortStats says how many ports of relay sockets are in use.
+type PortStats struct {
+	Network      string // udp or tcp
+	Family       string // ipv4 or ipv6
+	InUse, Range int
 }
 
 // Traffic is what was relayed in one direction.
@@ -43,6 +64,19 @@ func (s *Server) Stats() Stats {
 		AuthFailures:     w.AuthFailures,
 		Refusals:         w.Refusals(),
 		Drops:            w.Drops,
+		KernelDrops:      w.KernelDrops,
+		Transports:       make(map[string]TransportStats),
+	}
+	for _, t := range []turn.Transport{turn.UDP, turn.TCP, turn.TLS, turn.DTLS} {
+		total := w.AllocatedBy[t]
+		stats.Transports[t.String()] = TransportStats{Live: int(total - w.EndedBy[t]), Total: total}
+	}
+	for _, p := range w.Ports {
+		family := "ipv4"
+		if p.Family == turn.IPv6 {
+			family = "ipv6"
+		}
+		stats.Ports = append(stats.Ports, PortStats{Network: p.Network, Family: family, InUse: p.InUse, Range: p.Range})
 	}
 	delete(stats.Refusals, turn.RefusedChallenge.String())
 	delete(stats.Refusals, turn.RefusedUser.String())

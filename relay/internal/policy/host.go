@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -15,6 +16,8 @@ type host struct {
 	interfaces func() ([]netip.Addr, error)
 	known      atomic.Pointer[hostAddrs]
 	reading    atomic.Bool // at most one goroutine reads; the others use what is known
+
+	told map[netip.Addr]bool // what changed last compared with; of its one caller
 }
 
 type hostAddrs struct {
@@ -30,7 +33,18 @@ func newHost(interfaces func() ([]netip.Addr, error)) (*host, error) {
 	if err := h.read(); err != nil {
 		return nil, err
 	}
+	h.told = h.known.Load().addrs
 	return h, nil
+}
+
+// changed reads the addresses and reports whether they are others than when it was last called.
+func (h *host) changed() bool {
+	if err := h.read(); err != nil {
+		return false // what was known stays
+	}
+	before := h.told
+	h.told = h.known.Load().addrs
+	return !maps.Equal(before, h.told)
 }
 
 func (h *host) has(addr netip.Addr) bool {

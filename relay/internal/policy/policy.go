@@ -131,6 +131,10 @@ func (p *Policy) Own(addr netip.Addr) bool {
 	return p.relayed[addr] || addr.IsLoopback() || addr.IsUnspecified() || p.host.has(addr)
 }
 
+// Changed reads the addresses of the host's interfaces again and reports whether they are others than when it was last called, or when
+// the policy was made: then verdicts may be others, too. One goroutine may call it.
+func (p *Policy) Changed() bool { return p.host.changed() }
+
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	for _, prefix := range prefixes {
 		if prefix.Contains(addr) {

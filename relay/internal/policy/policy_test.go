@@ -332,3 +332,34 @@ func newPolicy(t *testing.T, r Rules) *Policy {
 	}
 	return p
 }
+
+func TestChangedTellsOfAddressesThatComeAndGo(t *testing.T) {
+	address := netip.MustParseAddr("8.8.8.8")
+	var addrs []netip.Addr
+	var failure error
+	p, err := New(Rules{Interfaces: func() ([]netip.Addr, error) { return addrs, failure }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name    string
+		addrs   []netip.Addr
+		failure error
+		changed bool
+		verdict Verdict
+	}{
+		{"at first", nil, nil, false, Allowed},
+		{"acquired", []netip.Addr{address}, nil, true, Denied},
+		{"still there", []netip.Addr{address}, nil, false, Denied},
+		{"not to be read", nil, errors.New("no"), false, Denied},
+		{"gone", nil, nil, true, Allowed},
+	} {
+		addrs, failure = step.addrs, step.failure
+		if got := p.Changed(); got != step.changed {
+			t.Errorf("%s: Changed = %v", step.name, got)
+		}
+		if got, _ := p.Judge(address); got != step.verdict {
+			t.Errorf("%s: %v, want %v", step.name, got, step.verdict)
+		}
+	}
+}

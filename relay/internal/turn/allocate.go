@@ -54,6 +54,8 @@ func (e *Engine) allocate(r *request) {
 	e.shared.quota.begun()
 	a.allowance = e.cfg.Limit.Enter(a.client.Addr.Addr(), r.now)
 	e.counters.Allocated++
+	e.counters.AllocatedBy[a.client.Transport]++
+	a.serial = e.counters.Allocated
 	e.cfg.Began(a.info())
 	e.answerAllocate(r, a)
 }

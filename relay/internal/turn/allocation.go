@@ -20,6 +20,7 @@ type allocation struct {
 	client   Client
 	key      tuple
 	id       [12]byte // transaction that made it
+	serial   uint64   // it is so many-th of its engine
 	username string
 	user     string
 	source   [16]byte
@@ -53,6 +54,7 @@ type allocation struct {
 
 // Info describes an allocation.
 type Info struct {
+	Serial    uint64 // grows from one allocation of an engine to the next
 	Client    Client
 	Username  string
 	User      string
@@ -66,7 +68,7 @@ type Info struct {
 
 func (a *allocation) info() Info {
 	i := Info{
-		Client: a.client, Username: a.username, User: a.user, TCP: a.stream, Began: a.began, Expires: a.expires(),
+		Serial: a.serial, Client: a.client, Username: a.username, User: a.user, TCP: a.stream, Began: a.began, Expires: a.expires(),
 		ToPeers: a.toPeers, FromPeers: a.fromPeer,
 	}
 	for n, r := range a.relays {
@@ -181,6 +183,7 @@ func (e *Engine) end(a *allocation) {
 	e.schedule.remove(a)
 	e.shared.quota.leave(a.user, a.source, 1)
 	e.shared.quota.ended()
+	e.counters.EndedBy[a.client.Transport]++
 	a.allowance.Leave()
 	e.cfg.Ended(info)
 }

@@ -89,9 +89,11 @@ func (f *Flow) add(n int) { f.Packets++; f.Bytes += uint64(n) }
 // Counters count what one engine did. They belong to whoever calls the engine.
 type Counters struct {
 	Allocated    uint64 // allocations made
-	Bindings     uint64 // Binding requests answered
-	ToPeers      Flow   // from clients, relayed
-	FromPeers    Flow   // from peers, relayed
+	AllocatedBy  [DTLS + 1]uint64
+	EndedBy      [DTLS + 1]uint64 // allocations that ended
+	Bindings     uint64           // Binding requests answered
+	ToPeers      Flow             // from clients, relayed
+	FromPeers    Flow             // from peers, relayed
 	RefusalsBy   [refusals]uint64
 	DropsBy      [drops]uint64
 	AuthFailures uint64 // requests whose user or password was wrong

@@ -123,12 +123,25 @@ func (e *Engine) Revoke(user string) int {
 // SetPolicy changes the policy and ends permissions, channels and connections to peers that it denies. It
 // returns how many permissions that were. Call it also when what a policy knows has changed.
 func (e *Engine) SetPolicy(p Policy) int {
-	e.policy = p
+	e.UsePolicy(p)
 	n := 0
 	for _, a := range e.allocations {
 		n += e.rejudge(a)
 	}
 	return n
+}
+
+// UsePolicy is the first half of SetPolicy, for an owner that has packets to relay in between: the policy holds for
+// what is asked for from now on. Rejudge does the rest, client by client.
+func (e *Engine) UsePolicy(p Policy) { e.policy = p }
+
+// Rejudge ends what a client's allocation has with peers that the policy denies, and returns how many permissions
+// that were.
+func (e *Engine) Rejudge(c Client) int {
+	if a := e.allocations[c.tuple()]; a != nil {
+		return e.rejudge(a)
+	}
+	return 0
 }
 
 // Next returns when Expire should be called next, or zero if there is nothing to expire.
@@ -154,6 +167,21 @@ func (e *Engine) Expire(now time.Time) {
 
 // Counters returns what the engine has counted.
 func (e *Engine) Counters() Counters { return e.counters }
+
+// Allocation describes the allocation of a client, and reports whether there is one.
+func (e *Engine) Allocation(c Client) (Info, bool) {
+	if a := e.allocations[c.tuple()]; a != nil {
+		return a.info(), true
+	}
+	return Info{}, false
+}
+
+// Clients calls f for every client that has an allocation, with the allocation's serial number.
+func (e *Engine) Clients(f func(c Client, serial uint64)) {
+	for _, a := range e.allocations {
+		f(a.client, a.serial)
+	}
+}
 
 // Allocations calls f for every allocation.
 func (e *Engine) Allocations(f func(Info)) {

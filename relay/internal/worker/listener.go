@@ -36,6 +36,8 @@ func (w *Worker) ServePackets(socket net.PacketConn) error {
 		return err
 	}
 	defer w.leave(socket)
+	losses := w.kernel.watch(socket)
+	defer losses.unwatch()
 	w.setBuffer(socket, listenerBuffer, &w.buffers.listeners, "listener")
 	w.mu.Lock()
 	w.lastNumber++

@@ -18,6 +18,7 @@ type port struct {
 	number uint16
 	family turn.Family
 	relay  *turn.Relay // set by start
+	losses *counted    // what the system drops
 	os     portOS
 }
 
@@ -30,7 +31,11 @@ var payloads = sync.Pool{New: func() any { return new(payload) }}
 func newPort(w *Worker, conn *net.UDPConn, f turn.Family, number uint16) (*port, error) {
 	p := &port{w: w, conn: conn, number: number, family: f}
 	w.setBuffer(conn, relayBuffer, &w.buffers.relays, "relay")
-	return p, p.os.init(p)
+	if err := p.os.init(p); err != nil {
+		return nil, err
+	}
+	p.losses = w.kernel.watch(conn)
+	return p, nil
 }
 
 // start begins to pass on what arrives. w.mu is held.
@@ -89,6 +94,7 @@ func (p *port) write(body []byte, to netip.AddrPort, df bool) {
 // Close implements [turn.Port]; the port is free when the lock is let go.
 func (p *port) Close() {
 	p.w.out.later(func() {
+		p.losses.unwatch()
 		_ = p.conn.Close() // the port is free either way
 		p.w.pools[p.family-1].udp.release(p.number)
 	})

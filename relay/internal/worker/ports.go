@@ -24,6 +24,7 @@ func (w *Worker) Open(r *turn.Relay, wish turn.Wish) (turn.Opened, error) {
 			return nil
 		}
 		if second, err = w.bind(wish.Family, number+1); err != nil {
+			first.losses.unwatch()
 			_ = first.conn.Close() // the next pair of ports is tried
 		}
 		return err

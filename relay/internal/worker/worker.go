@@ -36,6 +36,17 @@ type Settings struct {
 	// Patience is how long a connection may take to authenticate. Default 10 s.
 	Patience time.Duration
 
+	// Changed reports whether the policy's verdicts may be others than before; nil: they never are. It is called now
+	// and then by one goroutine.
+	Changed func() bool
+	// Recheck is how often. Default 5 s.
+	Recheck time.Duration
+
+	// Ended is told of allocations that have ended, with no lock held; nil: nobody is.
+	Ended func(turn.Info)
+	// Quiet is a user of whose allocations nobody is told, nor the log.
+	Quiet string
+
 	Logger *slog.Logger
 }
 
@@ -53,6 +64,7 @@ type Worker struct {
 	sources sources
 	dtls    dtlsServer
 	drops   reasons // what is dropped outside of the engine
+	kernel  kernel  // what it dropped before it was read
 	buffers buffers
 
 	mu         sync.Mutex
@@ -83,6 +95,7 @@ func New(s Settings) (*Worker, error) {
 	}
 	s.HalfOpen = cmp.Or(s.HalfOpen, 1000)
 	s.Patience = cmp.Or(s.Patience, 10*time.Second)
+	s.Recheck = cmp.Or(s.Recheck, 5*time.Second)
 	w := &Worker{
 		cfg:       s,
 		shared:    s.Engine.Shared,
@@ -175,6 +188,9 @@ func (w *Worker) begin() {
 	if !w.ticking {
 		w.ticking = true
 		w.running.Go(w.clock)
+		if w.cfg.Changed != nil {
+			w.running.Go(w.watch)
+		}
 	}
 }
 
@@ -199,26 +215,6 @@ func (w *Worker) ending(err error) error {
 
 // drop counts something that went nowhere, outside of the engine.
 func (w *Worker) drop(reason string) { w.drops.add(reason) }
-
-// Stats are a worker's counters.
-type Stats struct {
-	turn.Counters
-	Drops       map[string]uint64 // the engine's and the worker's
-	Allocations int               // live
-	Connections int               // of clients over TCP, TLS and DTLS, authenticated or not
-}
-
-// Stats returns the counters.
-func (w *Worker) Stats() Stats {
-	w.mu.Lock()
-	stats := Stats{Counters: w.engine.Counters(), Allocations: w.engine.Len(), Connections: len(w.clients)}
-	w.mu.Unlock()
-	stats.Drops = stats.Counters.Drops()
-	for reason, n := range w.drops.snapshot() {
-		stats.Drops[reason] += n
-	}
-	return stats
-}
 
 // Idle returns a channel that is closed as soon as there is no allocation.
 func (w *Worker) Idle() <-chan struct{} {
