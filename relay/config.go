@@ -69,7 +69,7 @@ type Config struct {
 	// Peers in them are denied unless allowed, and the IPv4 address inside must be allowed too.
 	NAT64 []netip.Prefix
 
-	// MaxAllocations is how many allocations may live at once. Default: as many as there are ports.
+	// MaxAllocations is how many allocations may live at once. Default: as many as ports can be had for.
 	MaxAllocations int
 	// MaxAllocationsPerUser is how many of them one user may have; with time-limited credentials,
 	// that is the part after "expiry:". Default 64.
@@ -175,7 +175,6 @@ func (c Config) resolved() (Config, error) {
 			fault("%s is negative", limit.name)
 		}
 	}
-	c.MaxAllocations = cmp.Or(c.MaxAllocations, int(c.MaxPort)-int(c.MinPort)+1)
 	c.MaxAllocationsPerUser = cmp.Or(c.MaxAllocationsPerUser, 64)
 	c.MaxAllocationsPerSource = cmp.Or(c.MaxAllocationsPerSource, 1000)
 	c.MaxConnectionsPerSource = cmp.Or(c.MaxConnectionsPerSource, 4096)

@@ -63,7 +63,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cfg.Realm != "parley" || cfg.PublicIP != localhost || cfg.MinPort != 49152 || cfg.MaxPort != 65535 ||
-		cfg.MaxAllocations != 16384 || cfg.MaxAllocationsPerUser != 64 || cfg.Logger == nil {
+		cfg.MaxAllocations != 0 || cfg.MaxAllocationsPerUser != 64 || cfg.Logger == nil {
 		t.Errorf("got %+v", cfg)
 	}
 }

@@ -57,7 +57,7 @@ func TestTheAdminListener(t *testing.T) {
 	status, text := get(t, admin+"/metrics")
 	for _, want := range []string{
 		`parley_signaling_joins_total{how="new"} 1`, `parley_signaling_sessions{link="websocket"} 0`, `parley_signaling_join_seconds_count 1`,
-		`parley_signaling_refusals_total{code="room_full"} 0`, `parley_relay_allocations 0`, `parley_build_info{version="`, "go_goroutines", "process_",
+		`parley_signaling_refusals_total{code="room_full"} 0`, `parley_relay_allocations{transport="udp"} 0`, `parley_build_info{version="`, "go_goroutines", "process_",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics (%d) do not have %s", status, want)

@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/daemon"
 	"github.com/parley-rtc/parley/relay"
-	"github.com/parley-rtc/parley/relay/credentials"
 )
 
 var program = daemon.Program{
@@ -34,12 +32,15 @@ type flags struct {
 	WideChannels  bool             `group:"Relaying" help:"Allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
 	AllowPeer     []netip.Prefix   `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
 	DenyPeer      []netip.Prefix   `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
+	PeersFile     string           `group:"Relaying" help:"File with more of both, \"allow CIDR\" or \"deny CIDR\" to a line; read again on SIGHUP." env:"PARLEY_PEERS_FILE" placeholder:"FILE"`
 	AllowLoopback bool             `group:"Relaying" help:"Allow peers on this host's loopback addresses, for development." env:"PARLEY_ALLOW_LOOPBACK"`
 	NAT64         []netip.Prefix   `group:"Relaying" name:"nat64" help:"NAT64 prefix of this host's network, besides 64:ff9b::/96; repeatable." env:"PARLEY_NAT64" placeholder:"CIDR"`
 
 	Realm        string        `group:"Credentials" help:"Authentication realm." default:"parley" env:"PARLEY_REALM"`
-	Secret       []string      `group:"Credentials" help:"Secret shared with whoever mints time-limited credentials; repeatable, newest first. One is made up and printed if there is neither this nor --user." env:"PARLEY_SECRET"`
+	Secret       []string      `group:"Credentials" help:"Secret shared with whoever mints time-limited credentials; repeatable, newest first. One is made up and printed if there is none, and no user." env:"PARLEY_SECRET"`
 	User         []string      `group:"Credentials" help:"User with a fixed password; repeatable." env:"PARLEY_USER" placeholder:"NAME:PASSWORD"`
+	SecretFile   string        `group:"Credentials" help:"File with such secrets, one to a line, newest first; read again on SIGHUP." env:"PARLEY_SECRET_FILE" placeholder:"FILE"`
+	UserFile     string        `group:"Credentials" help:"File with users, name:password to a line; read again on SIGHUP." env:"PARLEY_USER_FILE" placeholder:"FILE"`
 	StrictExpiry bool          `group:"Credentials" help:"End allocations when their time-limited credential expires." env:"PARLEY_STRICT_EXPIRY"`
 	MaxSession   time.Duration `group:"Credentials" help:"How long an allocation may live." default:"24h" env:"PARLEY_MAX_SESSION"`
 
@@ -57,21 +58,25 @@ type flags struct {
 	BitsPerAddress          int64         `group:"Limits" help:"The same for all clients of one IPv4 address or IPv6 /64 together." default:"0" env:"PARLEY_BITS_PER_ADDRESS"`
 	Bits                    int64         `group:"Limits" help:"The same for all clients together." default:"0" env:"PARLEY_BITS"`
 
-	daemon.LogFlags
+	daemon.AdminFlags `group:"Operating"`
+	daemon.LogFlags   `group:"Operating"`
 
 	Version daemon.VersionFlag `help:"Print the version and exit."`
 }
 
+// made says whether a secret has to be made up.
+func (f flags) made() bool {
+	return f.Secret == nil && f.User == nil && f.SecretFile == "" && f.UserFile == "" // empty is not nil, and an error
+}
+
 // config returns the relay's configuration; the error names the flag that is wrong.
-func (f flags) config() (relay.Config, error) {
+func (f *flags) config() (relay.Config, error) {
 	cfg := relay.Config{
 		Realm:                   f.Realm,
 		MinPort:                 f.Ports.Min,
 		MaxPort:                 f.Ports.Max,
 		TCPRelaying:             f.RelayTCP,
 		WideChannels:            f.WideChannels,
-		AllowPeers:              f.AllowPeer,
-		DenyPeers:               f.DenyPeer,
 		AllowLoopback:           f.AllowLoopback,
 		NAT64:                   f.NAT64,
 		StrictExpiry:            f.StrictExpiry,
@@ -93,31 +98,17 @@ func (f flags) config() (relay.Config, error) {
 	if err := f.check(); err != nil {
 		return cfg, err
 	}
+	if err := f.CheckAdmin(); err != nil {
+		return cfg, err
+	}
 	if err := f.addresses(&cfg); err != nil {
 		return cfg, err
 	}
 	if err := f.alternates(&cfg); err != nil {
 		return cfg, err
 	}
-	for i, user := range f.User {
-		name, password, ok := strings.Cut(user, ":")
-		if !ok || name == "" || password == "" {
-			return cfg, fmt.Errorf("--user: %q, number %d, is not of the form name:password", hidden(user), i+1)
-		}
-		if cfg.Users == nil {
-			cfg.Users = make(map[string]string)
-		}
-		if _, twice := cfg.Users[name]; twice {
-			return cfg, fmt.Errorf("--user: %q is given twice", name)
-		}
-		cfg.Users[name] = password
-	}
-	if f.Secret != nil {
-		keyring, err := credentials.New(f.Secret...)
-		if err != nil {
-			return cfg, fmt.Errorf("--secret: %w", err)
-		}
-		cfg.Keyring = keyring
+	if err := f.access(&cfg); err != nil {
+		return cfg, err
 	}
 	return cfg, nil
 }
@@ -177,51 +168,4 @@ func (f flags) tcp() []string {
 		return nil
 	}
 	return f.ListenTCP
-}
-
-// addresses sets what relays advertise and are bound to.
-func (f flags) addresses(cfg *relay.Config) error {
-	public := f.PublicIP
-	if public == nil {
-		public = []netip.Addr{daemon.PublicIP()}
-	}
-	if err := split("--public-ip", public, &cfg.PublicIP, &cfg.PublicIPv6); err != nil {
-		return err
-	}
-	if err := split("--relay-bind", f.RelayBind, &cfg.RelayBind, &cfg.RelayBindIPv6); err != nil {
-		return err
-	}
-	if cfg.RelayBind.IsValid() && !cfg.PublicIP.IsValid() || cfg.RelayBindIPv6.IsValid() && !cfg.PublicIPv6.IsValid() {
-		return fmt.Errorf("--relay-bind: there is no --public-ip of the same family as one of %v", f.RelayBind)
-	}
-	cfg.KeepFamily = f.DefaultFamily == "keep" || f.DefaultFamily == "" && !cfg.PublicIP.IsValid()
-	return nil
-}
-
-// split sorts the addresses of a flag by their family.
-func split(flag string, addrs []netip.Addr, four, six *netip.Addr) error {
-	if addrs != nil && len(addrs) == 0 {
-		return fmt.Errorf("%s: the value is empty", flag)
-	}
-	for _, addr := range addrs {
-		addr = addr.Unmap()
-		to, family := four, "IPv4"
-		if addr.Is6() {
-			to, family = six, "IPv6"
-		}
-		if to.IsValid() {
-			return fmt.Errorf("%s: %s is a second %s address, after %s", flag, addr, family, *to)
-		}
-		*to = addr
-	}
-	return nil
-}
-
-// hidden returns what can be shown of a user flag: not its password.
-func hidden(user string) string {
-	name, password, _ := strings.Cut(user, ":")
-	if password == "" {
-		return user
-	}
-	return name + ":…"
 }

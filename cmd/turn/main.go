@@ -3,6 +3,10 @@
 //
 //	turn --public-ip 198.51.100.7 --secret "$SECRET" --listen-tls :5349 --tls-cert cert.pem --tls-key key.pem
 //
+// SIGHUP has it read its files again. "turn check" tests a running relay from outside:
+//
+//	turn check --secret "$SECRET" turn:relay.example:3478 turns:relay.example:5349
+//
 // Each flag can also be set in the environment; see turn --help.
 package main
 
@@ -15,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -36,7 +41,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return err
 	}
 	generated := ""
-	if f.Secret == nil && f.User == nil { // empty is not nil, and an error
+	if f.made() {
 		generated = rand.Text()
 		f.Secret = []string{generated}
 	}
@@ -62,12 +67,17 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if err != nil {
 		return err
 	}
-	if err := announce(stdout, f, cfg, fronts, generated); err != nil {
+	admin, err := f.listenAdmin(server, cfg, fronts)
+	if err != nil {
 		return errors.Join(err, closeAll(fronts))
 	}
+	if err := announce(stdout, f, cfg, fronts, admin, generated); err != nil {
+		return errors.Join(err, closeAll(fronts), admin.Close())
+	}
 	defer certificates.Watched()()
+	defer (&reloader{f, cfg, server, certificates, cfg.Logger}).start(ctx)()
 	cfg.Logger.Info("serving", "listeners", len(fronts), "public_ip", publicIPs(cfg))
-	err = serve(ctx, server, fronts)
+	err = serve(ctx, server, fronts, admin)
 	cfg.Logger.Info("stopped", "allocations", server.Stats().AllocationsTotal)
 	return err
 }
@@ -80,27 +90,34 @@ type front struct {
 	serve     func() error
 }
 
-// serve runs the server on all sockets until ctx ends or one of them fails.
-func serve(ctx context.Context, server *relay.Server, fronts []front) error {
-	served := make(chan error, len(fronts))
+// serve runs the server on all sockets, and what operators are served, until ctx ends or one of them fails.
+func serve(ctx context.Context, server *relay.Server, fronts []front, admin *operator) error {
+	running := len(fronts)
+	served := make(chan error, running+1)
 	for _, f := range fronts {
 		go func() { served <- f.serve() }()
 	}
+	if admin != nil {
+		running++
+		go func() { served <- admin.serve() }()
+	}
+	admin.setReady(true)
 	var failure error
-	ended := 0
 	select {
 	case failure = <-served:
-		ended++
+		running--
 		failure = errors.Join(failure, server.Close())
 	case <-ctx.Done():
+		admin.setReady(false)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		if err := server.Shutdown(drain); !errors.Is(err, context.DeadlineExceeded) {
 			failure = err // allocations that outlive the drain are no failure
 		}
 	}
-	for ; ended < len(fronts); ended++ {
-		if err := <-served; !errors.Is(err, relay.ErrServerClosed) {
+	failure = errors.Join(failure, admin.Close()) // last, so that the drain can be watched
+	for range running {
+		if err := <-served; !errors.Is(err, relay.ErrServerClosed) && !errors.Is(err, http.ErrServerClosed) {
 			failure = errors.Join(failure, err)
 		}
 	}
@@ -147,7 +164,7 @@ func closeAll(fronts []front) error {
 }
 
 // announce prints what is being served. Generated is the secret made up for this run, if any.
-func announce(stdout io.Writer, f flags, cfg relay.Config, fronts []front, generated string) error {
+func announce(stdout io.Writer, f flags, cfg relay.Config, fronts []front, admin *operator, generated string) error {
 	var text bytes.Buffer // so that it comes in one piece
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
@@ -175,6 +192,9 @@ func announce(stdout io.Writer, f flags, cfg relay.Config, fronts []front, gener
 			allowed = append(allowed, "loopback")
 		}
 		line("also allowed", "%s", strings.Join(allowed, ", "))
+	}
+	if addr := admin.addr(); addr != nil {
+		line("admin", "http://%s/metrics", addr)
 	}
 	if generated != "" {
 		line("secret", "%s  (made up for this run; set --secret to choose)", generated)

@@ -122,7 +122,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"ports the wrong way round":    {args: []string{"--ports=60000-50000"}, want: []string{"--ports", "60000-50000"}, usage: true},
 		"ports that are too high":      {args: []string{"--ports=60000-70000"}, want: []string{"--ports", "70000", "65535"}, usage: true},
 		"ports in the environment":     {env: map[string]string{"PARLEY_PORTS": "many"}, want: []string{"PARLEY_PORTS", "many"}, usage: true},
-		"a user without a colon":       {args: []string{"--user=bob"}, want: []string{"--user", "bob"}, usage: true},
+		"a user without a colon":       {args: []string{"--user=bob"}, want: []string{"--user", "number 1"}, usage: true},
 		"a user without a name":        {args: []string{"--user=:secret"}, want: []string{"--user", ":…"}, usage: true},
 		"a user twice":                 {args: []string{"--user=bob:1", "--user=bob:2"}, want: []string{"--user", "bob"}, usage: true},
 		"no user, though asked for":    {args: []string{"--user="}, want: []string{"--user", "empty"}, usage: true},

@@ -26,8 +26,8 @@ const (
 
 // arrows are the imports that may be, package by package, tests left out.
 var arrows = map[string][]string{
-	"cmd/signal": {"internal/daemon", "internal/metrics", "internal/oneport", "relay", "relay/credentials", "signaling", "signaling/tokens", "web"},
-	"cmd/turn":   {"internal/daemon", "relay", "relay/credentials"},
+	"cmd/signal": {"internal/daemon", "internal/metrics", "internal/oneport", "internal/probe", "relay", "relay/credentials", "signaling", "signaling/tokens", "web"},
+	"cmd/turn":   {"internal/daemon", "internal/metrics", "internal/probe", "internal/wire", "relay", "relay/credentials"},
 
 	"signaling":           {"internal/hostname", "internal/wire", "signaling/internal/budget", "signaling/internal/eventstream", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/socket", "signaling/internal/tally", "signaling/internal/websocket", "signaling/store"},
 	"signaling/store":     {},
@@ -71,6 +71,7 @@ var arrows = map[string][]string{
 	"internal/metrics":  {"internal/oneport", "relay", "signaling"},
 	"internal/oneport":  {},
 	"internal/leaktest": {},
+	"internal/probe":    {},
 	"internal/wire":     {},
 	"test/abuse":        {},
 	"test/interop":      {},

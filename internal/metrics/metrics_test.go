@@ -23,7 +23,9 @@ func scrape(t *testing.T) string {
 	defer server.Close()
 	relayed := func() relay.Stats {
 		return relay.Stats{
-			Allocations: 1, AllocationsTotal: 2, ToPeers: relay.Traffic{Packets: 3, Bytes: 4}, FromPeers: relay.Traffic{Packets: 5, Bytes: 6},
+			Transports: map[string]relay.TransportStats{"tls": {Live: 1, Total: 2}}, Connections: 10, Bindings: 11, Challenges: 12, KernelDrops: 13,
+			Ports:   []relay.PortStats{{Network: "udp", Family: "ipv6", InUse: 14, Range: 15}},
+			ToPeers: relay.Traffic{Packets: 3, Bytes: 4}, FromPeers: relay.Traffic{Packets: 5, Bytes: 6},
 			AuthFailures: 7, Refusals: map[string]uint64{"expired": 8}, Drops: map[string]uint64{"malformed": 9},
 		}
 	}
@@ -56,7 +58,10 @@ func TestMetricsTellTheCounts(t *testing.T) {
 		`parley_signaling_mailbox_frames_bucket{le="0"} 3`, `parley_signaling_mailbox_frames_bucket{le="1"} 5`,
 		`parley_signaling_mailbox_frames_bucket{le="1024"} 5`, `parley_signaling_mailbox_frames_bucket{le="+Inf"} 6`,
 		`parley_signaling_mailbox_frames_count 6`, `parley_signaling_mailbox_frames_sum 2002`,
-		`parley_relay_allocations 1`, `parley_relay_allocations_total 2`, `parley_relay_packets_total{direction="to_peers"} 3`,
+		`parley_relay_allocations{transport="tls"} 1`, `parley_relay_allocations_total{transport="tls"} 2`, `parley_relay_connections 10`,
+		`parley_relay_bindings_total 11`, `parley_relay_challenges_total 12`, `parley_relay_kernel_drops_total 13`,
+		`parley_relay_ports_in_use{family="ipv6",network="udp"} 14`, `parley_relay_ports{family="ipv6",network="udp"} 15`,
+		`parley_relay_packets_total{direction="to_peers"} 3`,
 		`parley_relay_bytes_total{direction="from_peers"} 6`, `parley_relay_auth_failures_total 7`,
 		`parley_port_connections_total{protocol="turns"} 10`, `parley_port_refusals_total{reason="silent"} 11`,
 		`parley_relay_refusals_total{reason="expired"} 8`, `parley_relay_drops_total{reason="malformed"} 9`,
