@@ -26,7 +26,8 @@ type flags struct {
 	RelayPorts          daemon.PortRange `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
 	RelayBitsPerAddress *int64           `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
 	TurnSecret          string           `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
-	TurnURL             []string         `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
+	TurnSecretFile      string           `help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`
+	TurnURL             []string         `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret or --turn-secret-file. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
 	NoRelay             bool             `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
 
 	TurnOnListen string `help:"Whether --listen speaks TURN, too, and clients are told so. By default (auto) it does if the relay is this process's own, and they are told if they can come to it: not behind a proxy that passes on only HTTP." enum:"auto,yes,no" default:"auto" env:"PARLEY_TURN_ON_LISTEN" placeholder:"auto|yes|no"`
@@ -98,8 +99,11 @@ func (f *flags) check() error {
 		}
 		relayed = relayed || uri.Scheme == stun.SchemeTypeTURN || uri.Scheme == stun.SchemeTypeTURNS
 	}
-	if relayed && f.TurnSecret == "" {
-		return daemon.Usagef("--turn-url needs --turn-secret: the secret that the external relay checks credentials with")
+	if f.TurnSecret != "" && f.TurnSecretFile != "" {
+		return daemon.Usagef("--turn-secret-file: there is a --turn-secret already; give one or the other")
+	}
+	if relayed && f.TurnSecret == "" && f.TurnSecretFile == "" {
+		return daemon.Usagef("--turn-url needs --turn-secret or --turn-secret-file: the secret that the external relay checks credentials with")
 	}
 	if !f.tokens() && (f.JWTIssuer != "" || f.JWTAudience != "") {
 		return daemon.Usagef("--jwt-issuer and --jwt-audience need --jwt-secret or --jwks-url: without them no token is asked for")

@@ -17,7 +17,7 @@ const credentialTTL = 12 * time.Hour
 // iceServers hands out the relay's URLs with credentials for one peer.
 type iceServers struct {
 	urls    []string
-	keyring *credentials.Keyring
+	keyring func() *credentials.Keyring
 	kicks   *kicks
 	now     func() time.Time
 }
@@ -38,7 +38,7 @@ func (s iceServers) serve(_ context.Context, r signaling.ICERequest) (signaling.
 	now := s.now()
 	ttl := lifeUntil(r.Expires, now)
 	if len(turn.URLs) > 0 && ttl > 0 {
-		credential, err := s.keyring.Mint(s.kicks.user(r.Room, r.Peer), now, ttl)
+		credential, err := s.keyring().Mint(s.kicks.user(r.Room, r.Peer), now, ttl)
 		if err != nil {
 			return signaling.ICE{}, fmt.Errorf("mint TURN credentials: %w", err)
 		}

@@ -19,7 +19,6 @@ import (
 	"github.com/parley-rtc/parley/internal/daemon"
 	"github.com/parley-rtc/parley/internal/metrics"
 	"github.com/parley-rtc/parley/internal/oneport"
-	"github.com/parley-rtc/parley/relay/credentials"
 	"github.com/parley-rtc/parley/signaling"
 	"github.com/parley-rtc/parley/signaling/tokens"
 	"github.com/parley-rtc/parley/web"
@@ -42,9 +41,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return checkHealth(ctx, flags.Listen)
 	}
 	log := flags.Logger(os.Stderr)
-	keyring, err := credentials.New(flags.TurnSecret)
+	secrets, err := newSecrets(flags)
 	if err != nil {
-		return daemon.Usagef("--turn-secret: %w", err)
+		return err
 	}
 	certificates, err := flags.Certificates(log)
 	if err != nil {
@@ -62,14 +61,14 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if adminListener != nil {
 		defer func() { _ = adminListener.Close() }() // as above
 	}
-	stun, err := startRelay(flags, keyring, certificates, log)
+	stun, err := startRelay(flags, secrets.keyring.Load(), certificates, log)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = stun.Close() }()
 	stun.urls = append(stun.urls, flags.urlsOnListen(stun, listener.Addr().(*net.TCPAddr), certificates)...)
 
-	ice := iceServers{urls: stun.urls, keyring: keyring, kicks: &kicks{now: time.Now}, now: time.Now}
+	ice := iceServers{urls: stun.urls, keyring: secrets.keyring.Load, kicks: &kicks{now: time.Now}, now: time.Now}
 	if len(flags.TurnURL) > 0 {
 		ice.urls = flags.TurnURL
 	}
@@ -103,13 +102,14 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	port := flags.newPort(flags.guard(listener, log), stun, certificates)
 	defer func() { _ = port.Close() }() // the listener's error is of no use
 	defer certificates.Watched()()
+	defer reloads(ctx, secrets, stun, certificates, log)()
 	server := newHTTPServer(flags, signals, health, certificates, log)
 	failed := make(chan error, 4)
 	go func() { failed <- server.Serve(port.HTTP()) }()
 	go func() { failed <- port.Serve() }()
 	if adminListener != nil {
 		admin := flags.AdminServer(daemon.Admin{
-			Health:  health,
+			Health:  health.Deep(stun.check),
 			Metrics: metrics.Handler(daemon.Version(), collectors(signals, stun, port)...),
 			API:     signals.AdminHandler(),
 		}, log)

@@ -8,6 +8,7 @@ import (
 	"net"
 
 	"github.com/parley-rtc/parley/internal/daemon"
+	"github.com/parley-rtc/parley/internal/probe"
 	"github.com/parley-rtc/parley/relay"
 	"github.com/parley-rtc/parley/relay/credentials"
 )
@@ -15,6 +16,7 @@ import (
 // relayService is the relay of this process; without one its server is nil.
 type relayService struct {
 	server *relay.Server
+	cfg    relay.Config // as the server was made
 	conn   net.PacketConn
 	urls   []string // of STUN and TURN, for clients
 }
@@ -48,7 +50,20 @@ func startRelay(flags flags, keyring *credentials.Keyring, certificates *daemon.
 	}
 	port := conn.LocalAddr().(*net.UDPAddr).Port
 	host := net.JoinHostPort(flags.publicIP().String(), fmt.Sprint(port))
-	return relayService{server: server, conn: conn, urls: []string{"stun:" + host, "turn:" + host + "?transport=udp"}}, nil
+	return relayService{server: server, cfg: cfg, conn: conn, urls: []string{"stun:" + host, "turn:" + host + "?transport=udp"}}, nil
+}
+
+// check makes an allocation, as any client does, and gives it back; without a relay it finds nothing wrong.
+func (r relayService) check(ctx context.Context) error {
+	if r.server == nil {
+		return nil
+	}
+	username, password := r.server.Prober()
+	at := probe.Near(r.conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	if err := probe.Allocation(ctx, at, username, password, !r.cfg.PublicIP.IsValid()); err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	return nil
 }
 
 func (r relayService) shutdown(ctx context.Context) error {

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/parley-rtc/parley/internal/daemon"
+	"github.com/parley-rtc/parley/relay/credentials"
+)
+
+// secrets are what TURN credentials are signed and checked with: the newest secret signs.
+type secrets struct {
+	value, file string // the flags; one of them is set
+	keyring     atomic.Pointer[credentials.Keyring]
+}
+
+func newSecrets(f flags) (*secrets, error) {
+	s := &secrets{value: f.TurnSecret, file: f.TurnSecretFile}
+	keyring, err := s.read()
+	if err != nil {
+		return nil, &daemon.UsageError{Err: err}
+	}
+	s.keyring.Store(keyring)
+	return s, nil
+}
+
+// read returns the keyring that the flags and the file say now; the error names the flag.
+func (s *secrets) read() (*credentials.Keyring, error) {
+	if s.file == "" {
+		return credentials.New(s.value)
+	}
+	values, err := daemon.ReadSecrets("--turn-secret-file", s.file)
+	if err != nil {
+		return nil, err
+	}
+	return credentials.New(values...)
+}
+
+// reload reads the secrets again. The relay of this process knows a new one before clients have credentials that it signs.
+func (s *secrets) reload(stun relayService) error {
+	keyring, err := s.read()
+	if err != nil {
+		return err
+	}
+	if stun.server != nil {
+		cfg := stun.cfg
+		cfg.Keyring = keyring
+		if err := stun.server.Reload(cfg); err != nil {
+			return err
+		}
+	}
+	s.keyring.Store(keyring)
+	return nil
+}
+
+// reloads reads secrets and certificates again whenever SIGHUP asks for it, until stop is called, which waits for it. What is broken leaves
+// in force what was.
+func reloads(ctx context.Context, s *secrets, stun relayService, certificates *daemon.Certificates, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	asked, done := daemon.Reloads(ctx), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-asked:
+			}
+			err := s.reload(stun)
+			if certificates != nil {
+				err = errors.Join(err, certificates.Reload())
+			}
+			if err != nil {
+				log.Error("not reloaded; what was in force before still is", "error", err)
+			} else {
+				log.Info("reloaded")
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
