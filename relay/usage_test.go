@@ -99,7 +99,7 @@ func TestTheProberIsOnItsOwn(t *testing.T) {
 }
 
 func TestAPortRangeThatRunsOutIsCounted(t *testing.T) {
-	server, addr := serve(t, Config{MinPort: 47310, MaxPort: 47312})
+	server, addr := serve(t, Config{MinPort: 23110, MaxPort: 23112})
 	full := func() PortStats { return server.Stats().Ports[0] }
 	if got := full(); got != (PortStats{"udp", "ipv4", 0, 3}) {
 		t.Errorf("before: %+v", got)

@@ -10,8 +10,9 @@ import (
 )
 
 var program = daemon.Program{
-	Name:        "turn",
-	Description: "Parley's relay: STUN and TURN over UDP, TCP, TLS and DTLS, for peers that have no direct path.",
+	Name: "turn",
+	Description: "Parley's relay: STUN and TURN over UDP, TCP, TLS and DTLS, for peers that have no direct path. " +
+		"turn check URL … tests a relay that runs; turn check --help says how.",
 }
 
 // flags are the command line. What is repeatable is separated by commas in the environment.

@@ -124,7 +124,7 @@ func TestOperatorsAreServed(t *testing.T) {
 }
 
 func TestHealthSaysWhatIsWrong(t *testing.T) {
-	p := start(t, nil, "--listen=127.0.0.1:0", "--public-ip=127.0.0.1", "--user=alice:secret", "--log-level=error", "--admin-listen=:0", "--ports=47320-47322")
+	p := start(t, nil, "--listen=127.0.0.1:0", "--public-ip=127.0.0.1", "--user=alice:secret", "--log-level=error", "--admin-listen=:0", "--ports=23120-23122")
 	admin := adminOf(t, p)
 	if status, text := ask(t, "GET", admin+"/healthz", ""); status != 200 {
 		t.Fatalf("at first: %d %s", status, text)
