@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -21,14 +22,15 @@ type flags struct {
 	PublicURL   string   `help:"URL under which browsers reach this server; the only web origin allowed then, beside --allow-origin." env:"PARLEY_PUBLIC_URL" placeholder:"URL"`
 	AllowOrigin []string `help:"Another web origin that may use the server, such as https://app.example. Repeatable." env:"PARLEY_ALLOW_ORIGIN" placeholder:"ORIGIN"`
 
-	PublicIP            netip.Addr       `help:"IPv4 address under which clients reach the relay. Found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
-	RelayListen         string           `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
-	RelayPorts          daemon.PortRange `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
-	RelayBitsPerAddress *int64           `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
-	TurnSecret          string           `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
-	TurnSecretFile      string           `help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`
-	TurnURL             []string         `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret or --turn-secret-file. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
-	NoRelay             bool             `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
+	PublicIP            daemon.PublicAddress `name:"public-ip" help:"IPv4 address under which clients reach the relay; PUBLIC/PRIVATE behind a 1:1 NAT that makes the one of the other. auto, or not given: found from the interfaces, or by --probe-stun if they have none that is public or it is auto." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
+	ProbeSTUN           []string             `name:"probe-stun" help:"STUN server to ask for this host's public address at start, 3 s at most. Repeatable. Nobody is asked if not given." env:"PARLEY_PROBE_STUN" placeholder:"HOST:PORT"`
+	RelayListen         string               `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
+	RelayPorts          daemon.PortRange     `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
+	RelayBitsPerAddress *int64               `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
+	TurnSecret          string               `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
+	TurnSecretFile      string               `help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`
+	TurnURL             []string             `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret or --turn-secret-file. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
+	NoRelay             bool                 `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
 
 	TurnOnListen string `help:"Whether --listen speaks TURN, too, and clients are told so. By default (auto) it does if the relay is this process's own, and they are told if they can come to it: not behind a proxy that passes on only HTTP." enum:"auto,yes,no" default:"auto" env:"PARLEY_TURN_ON_LISTEN" placeholder:"auto|yes|no"`
 
@@ -40,6 +42,8 @@ type flags struct {
 	JWTAudience string   `name:"jwt-audience" help:"Audience that app tokens must name." env:"PARLEY_JWT_AUDIENCE" placeholder:"AUD"`
 
 	limitFlags
+
+	found daemon.Found // how this host is reached
 
 	WebDir string `help:"Serve the editor from this directory instead of the program itself, while developing it." env:"PARLEY_WEB_DIR" placeholder:"DIR" type:"existingdir"`
 
@@ -79,7 +83,7 @@ func (f *flags) check() error {
 			return daemon.Usagef("--public-url: %q is not a URL like https://parley.example", f.PublicURL)
 		}
 	}
-	if f.PublicIP.IsValid() && (!f.PublicIP.Unmap().Is4() || f.PublicIP.IsUnspecified() || f.PublicIP.IsMulticast()) {
+	if f.PublicIP.Public.IsValid() && !f.PublicIP.Public.Is4() {
 		return daemon.Usagef("--public-ip: %v is not an IPv4 address that clients can reach", f.PublicIP)
 	}
 	if err := f.CheckAdmin(); err != nil {
@@ -150,12 +154,19 @@ func (f *flags) warnOpen(log *slog.Logger, relays bool) {
 	}
 }
 
-func (f *flags) publicIP() netip.Addr {
-	if f.PublicIP.IsValid() {
-		return f.PublicIP.Unmap()
+// findPublic finds this host's address unless it is given, and warns if few can use it.
+func (f *flags) findPublic(ctx context.Context, log *slog.Logger) {
+	f.found = daemon.Found{Public: f.PublicIP.Public, Private: f.PublicIP.Private, How: "given"}
+	if !f.found.Public.IsValid() {
+		f.found = daemon.FindPublic(ctx, f.PublicIP.Auto, f.ProbeSTUN, log)
 	}
-	return daemon.PublicIP()
+	if !f.NoRelay && len(f.TurnURL) == 0 {
+		log.Info("public address", "public_ip", f.found.Public, "found", f.found.How)
+		daemon.WarnOfPublic(f.found.Public, log)
+	}
 }
+
+func (f *flags) publicIP() netip.Addr { return f.found.Public }
 
 // origins are those that may use the server; nil: the server's own, as it is called.
 func (f *flags) origins() []string {

@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return checkHealth(ctx, flags.Listen)
 	}
 	log := flags.Logger(os.Stderr)
+	flags.findPublic(ctx, log)
 	secrets, err := newSecrets(flags)
 	if err != nil {
 		return err

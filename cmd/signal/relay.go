@@ -26,10 +26,11 @@ func startRelay(flags flags, keyring *credentials.Keyring, certificates *daemon.
 		return relayService{}, nil
 	}
 	cfg := relay.Config{
-		PublicIP: flags.publicIP(),
-		MinPort:  flags.RelayPorts.Min,
-		MaxPort:  flags.RelayPorts.Max,
-		Keyring:  keyring,
+		PublicIP:  flags.publicIP(),
+		RelayBind: flags.found.Private,
+		MinPort:   flags.RelayPorts.Min,
+		MaxPort:   flags.RelayPorts.Max,
+		Keyring:   keyring,
 
 		BitsPerAddress: flags.relayBits(),
 

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 
 	"github.com/parley-rtc/parley/internal/daemon"
@@ -9,21 +12,46 @@ import (
 )
 
 // addresses sets what relays advertise and are bound to.
-func (f flags) addresses(cfg *relay.Config) error {
-	public := f.PublicIP
-	if public == nil {
-		public = []netip.Addr{daemon.PublicIP()}
+func (f *flags) addresses(ctx context.Context, cfg *relay.Config, log *slog.Logger) error {
+	if f.PublicIP != nil && len(f.PublicIP) == 0 {
+		return errors.New("--public-ip: the value is empty")
+	}
+	given := f.PublicIP
+	if given == nil {
+		given = []daemon.PublicAddress{{}}
+	}
+	var public, private []netip.Addr
+	for _, address := range given {
+		if !address.Public.IsValid() {
+			f.found = daemon.FindPublic(ctx, address.Auto, f.ProbeSTUN, log)
+			address.Public, address.Private = f.found.Public, f.found.Private
+		}
+		public = append(public, address.Public)
+		if address.Private.IsValid() {
+			private = append(private, address.Private)
+		}
 	}
 	if err := split("--public-ip", public, &cfg.PublicIP, &cfg.PublicIPv6); err != nil {
 		return err
 	}
-	if err := split("--relay-bind", f.RelayBind, &cfg.RelayBind, &cfg.RelayBindIPv6); err != nil {
+	if f.RelayBind != nil { // it wins over a private address that was found
+		for _, address := range given {
+			if address.Private.IsValid() {
+				return fmt.Errorf("--relay-bind: --public-ip %v says what to bind to already", address)
+			}
+		}
+		private = f.RelayBind
+	}
+	if err := split("--relay-bind", private, &cfg.RelayBind, &cfg.RelayBindIPv6); err != nil {
 		return err
 	}
 	if cfg.RelayBind.IsValid() && !cfg.PublicIP.IsValid() || cfg.RelayBindIPv6.IsValid() && !cfg.PublicIPv6.IsValid() {
 		return fmt.Errorf("--relay-bind: there is no --public-ip of the same family as one of %v", f.RelayBind)
 	}
 	cfg.KeepFamily = f.DefaultFamily == "keep" || f.DefaultFamily == "" && !cfg.PublicIP.IsValid()
+	for _, addr := range public {
+		daemon.WarnOfPublic(addr, log)
+	}
 	return nil
 }
 

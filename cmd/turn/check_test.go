@@ -11,6 +11,7 @@ import (
 	"net"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,11 @@ func checked(t *testing.T, args ...string) (string, error) {
 // servedBy starts a relay on loopback with the secret north.
 func servedBy(t *testing.T, args ...string) *process {
 	t.Helper()
-	return start(t, nil, append([]string{"--listen=127.0.0.1:0", "--public-ip=127.0.0.1", "--secret=north", "--log-level=error"}, args...)...)
+	flags := []string{"--listen=127.0.0.1:0", "--secret=north", "--log-level=error"}
+	if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--public-ip=") }) {
+		flags = append(flags, "--public-ip=127.0.0.1")
+	}
+	return start(t, nil, append(flags, args...)...)
 }
 
 func TestCheckOfARelayThatServes(t *testing.T) {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -25,17 +27,18 @@ type flags struct {
 
 	Alternate []string `group:"Listening" help:"Server to send new clients to while this one stops, for IPv4 or IPv6, and for one transport or all; with the name in its certificate, for clients over TLS and DTLS. Repeatable." env:"PARLEY_ALTERNATE" placeholder:"[udp:|tcp:|tls:|dtls:]IP:PORT[/NAME]"`
 
-	PublicIP      []netip.Addr     `group:"Relaying" name:"public-ip" help:"Address that peers reach this host under, one of IPv4, of IPv6, or one of each; of IPv4 and found from the interfaces if not given." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
-	RelayBind     []netip.Addr     `group:"Relaying" help:"Address to bind relay sockets to, if only one of this host's; repeatable like --public-ip." env:"PARLEY_RELAY_BIND" placeholder:"IP"`
-	Ports         daemon.PortRange `group:"Relaying" help:"Ports of relayed addresses." default:"49152-65535" env:"PARLEY_PORTS"`
-	DefaultFamily string           `group:"Relaying" help:"What clients get that ask for no address family: ipv4, or keep for the one they come from; keep where there is no IPv4." enum:",ipv4,keep" default:"" env:"PARLEY_DEFAULT_FAMILY" placeholder:"ipv4|keep"`
-	RelayTCP      bool             `group:"Relaying" name:"relay-tcp" help:"Relay TCP, too, for clients that come over TCP or TLS (RFC 6062)." env:"PARLEY_RELAY_TCP"`
-	WideChannels  bool             `group:"Relaying" help:"Allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
-	AllowPeer     []netip.Prefix   `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
-	DenyPeer      []netip.Prefix   `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
-	PeersFile     string           `group:"Relaying" help:"File with more of both, \"allow CIDR\" or \"deny CIDR\" to a line; read again on SIGHUP." env:"PARLEY_PEERS_FILE" placeholder:"FILE"`
-	AllowLoopback bool             `group:"Relaying" help:"Allow peers on this host's loopback addresses, for development." env:"PARLEY_ALLOW_LOOPBACK"`
-	NAT64         []netip.Prefix   `group:"Relaying" name:"nat64" help:"NAT64 prefix of this host's network, besides 64:ff9b::/96; repeatable." env:"PARLEY_NAT64" placeholder:"CIDR"`
+	PublicIP      []daemon.PublicAddress `group:"Relaying" name:"public-ip" help:"Address that peers reach this host under, one of IPv4, of IPv6, or one of each; PUBLIC/PRIVATE behind a 1:1 NAT that makes the one of the other. auto, or not given: of IPv4, and found from the interfaces, or by --probe-stun if they have none that is public or it is auto." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
+	ProbeSTUN     []string               `group:"Relaying" name:"probe-stun" help:"STUN server to ask for this host's public address at start, 3 s at most; repeatable. Nobody is asked if not given." env:"PARLEY_PROBE_STUN" placeholder:"HOST:PORT"`
+	RelayBind     []netip.Addr           `group:"Relaying" help:"Address to bind relay sockets to, if only one of this host's; repeatable like --public-ip." env:"PARLEY_RELAY_BIND" placeholder:"IP"`
+	Ports         daemon.PortRange       `group:"Relaying" help:"Ports of relayed addresses." default:"49152-65535" env:"PARLEY_PORTS"`
+	DefaultFamily string                 `group:"Relaying" help:"What clients get that ask for no address family: ipv4, or keep for the one they come from; keep where there is no IPv4." enum:",ipv4,keep" default:"" env:"PARLEY_DEFAULT_FAMILY" placeholder:"ipv4|keep"`
+	RelayTCP      bool                   `group:"Relaying" name:"relay-tcp" help:"Relay TCP, too, for clients that come over TCP or TLS (RFC 6062)." env:"PARLEY_RELAY_TCP"`
+	WideChannels  bool                   `group:"Relaying" help:"Allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
+	AllowPeer     []netip.Prefix         `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
+	DenyPeer      []netip.Prefix         `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
+	PeersFile     string                 `group:"Relaying" help:"File with more of both, \"allow CIDR\" or \"deny CIDR\" to a line; read again on SIGHUP." env:"PARLEY_PEERS_FILE" placeholder:"FILE"`
+	AllowLoopback bool                   `group:"Relaying" help:"Allow peers on this host's loopback addresses, for development." env:"PARLEY_ALLOW_LOOPBACK"`
+	NAT64         []netip.Prefix         `group:"Relaying" name:"nat64" help:"NAT64 prefix of this host's network, besides 64:ff9b::/96; repeatable." env:"PARLEY_NAT64" placeholder:"CIDR"`
 
 	Realm        string        `group:"Credentials" help:"Authentication realm." default:"parley" env:"PARLEY_REALM"`
 	Secret       []string      `group:"Credentials" help:"Secret shared with whoever mints time-limited credentials; repeatable, newest first. One is made up and printed if there is none, and no user." env:"PARLEY_SECRET"`
@@ -59,6 +62,8 @@ type flags struct {
 	BitsPerAddress          int64         `group:"Limits" help:"The same for all clients of one IPv4 address or IPv6 /64 together." default:"0" env:"PARLEY_BITS_PER_ADDRESS"`
 	Bits                    int64         `group:"Limits" help:"The same for all clients together." default:"0" env:"PARLEY_BITS"`
 
+	found daemon.Found // how the public address was
+
 	daemon.AdminFlags `group:"Operating"`
 	daemon.LogFlags   `group:"Operating"`
 
@@ -71,8 +76,9 @@ func (f flags) made() bool {
 }
 
 // config returns the relay's configuration; the error names the flag that is wrong.
-func (f *flags) config() (relay.Config, error) {
+func (f *flags) config(ctx context.Context, log *slog.Logger) (relay.Config, error) {
 	cfg := relay.Config{
+		Logger:                  log,
 		Realm:                   f.Realm,
 		MinPort:                 f.Ports.Min,
 		MaxPort:                 f.Ports.Max,
@@ -102,7 +108,7 @@ func (f *flags) config() (relay.Config, error) {
 	if err := f.CheckAdmin(); err != nil {
 		return cfg, err
 	}
-	if err := f.addresses(&cfg); err != nil {
+	if err := f.addresses(ctx, &cfg, log); err != nil {
 		return cfg, err
 	}
 	if err := f.alternates(&cfg); err != nil {
@@ -124,6 +130,7 @@ func (f flags) check() error {
 		{"--listen-tcp", f.ListenTCP},
 		{"--listen-tls", f.ListenTLS},
 		{"--secret", f.Secret},
+		{"--probe-stun", f.ProbeSTUN},
 		{"--user", f.User},
 	} {
 		if given.values != nil && len(given.values) == 0 {

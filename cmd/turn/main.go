@@ -12,6 +12,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -48,11 +49,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		generated = rand.Text()
 		f.Secret = []string{generated}
 	}
-	cfg, err := f.config()
+	cfg, err := f.config(ctx, f.Logger(os.Stderr))
 	if err != nil {
 		return &daemon.UsageError{Err: err}
 	}
-	cfg.Logger = f.Logger(os.Stderr)
 	certificates, err := f.Certificates(cfg.Logger)
 	switch {
 	case err != nil:
@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	}
 	defer certificates.Watched()()
 	defer (&reloader{f, cfg, server, certificates, cfg.Logger}).start(ctx)()
-	cfg.Logger.Info("serving", "listeners", len(fronts), "public_ip", publicIPs(cfg))
+	cfg.Logger.Info("serving", "listeners", len(fronts), "public_ip", publicIPs(cfg), "found", cmp.Or(f.found.How, "given"))
 	err = serve(ctx, server, fronts, admin)
 	cfg.Logger.Info("stopped", "allocations", server.Stats().AllocationsTotal)
 	return err
@@ -180,7 +180,11 @@ func announce(stdout io.Writer, f flags, cfg relay.Config, fronts []front, admin
 			line("listening", "dtls %s", front.addr)
 		}
 	}
-	line("public IP", "%s", publicIPs(cfg))
+	if f.found.How != "" {
+		line("public IP", "%s  (%s)", publicIPs(cfg), f.found.How)
+	} else {
+		line("public IP", "%s", publicIPs(cfg))
+	}
 	line("ports", "%s", f.Ports)
 	line("realm", "%s", cfg.Realm)
 	if cfg.TCPRelaying {

@@ -66,7 +66,7 @@ var arrows = map[string][]string{
 	"web":               {},
 	"internal/acmetest": {},
 	"internal/arch":     {},
-	"internal/daemon":   {"internal/hostname", "internal/wire"},
+	"internal/daemon":   {"internal/hostname", "internal/probe", "internal/wire"},
 	"internal/hostname": {},
 	"internal/metrics":  {"internal/oneport", "relay", "signaling"},
 	"internal/oneport":  {},

@@ -90,9 +90,8 @@ func (c *check) dialDTLS(ctx context.Context) (*dtls.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dtls.Client(dtlsSocket{socket.(*net.UDPConn)}, socket.RemoteAddr(), &dtls.Config{
-		ServerName: c.URI.Host, InsecureSkipVerify: c.Insecure, ExtendedMasterSecret: dtls.RequireExtendedMasterSecret,
-	})
+	conn, err := dtls.ClientWithOptions(dtlsSocket{socket.(*net.UDPConn)}, socket.RemoteAddr(),
+		dtls.WithServerName(c.URI.Host), dtls.WithInsecureSkipVerify(c.Insecure))
 	if err == nil {
 		if err = conn.HandshakeContext(ctx); err != nil {
 			_ = conn.Close() // it was of no use
