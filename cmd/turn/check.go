@@ -25,10 +25,10 @@ var checkProgram = daemon.Program{
 type checkFlags struct {
 	URL []string `arg:"" help:"STUN or TURN URLs as clients are given them, such as turn:relay.example:3478?transport=udp (or tcp) and turns:relay.example:5349."`
 
-	Secret     string        `help:"Secret that the relay shares with whoever mints credentials; some are minted with it." env:"PARLEY_SECRET"`
+	Secret     []string      `help:"Secret that the relay shares with whoever mints credentials; some are minted with it. Of several, as a relay is given them, the first." env:"PARLEY_SECRET"`
 	SecretFile string        `help:"File with that secret on its first line." env:"PARLEY_SECRET_FILE" placeholder:"FILE"`
 	TTL        time.Duration `name:"ttl" help:"How long those are to be good." default:"5m"`
-	User       string        `help:"User with a fixed password, instead of a secret." env:"PARLEY_USER" placeholder:"NAME:PASSWORD"`
+	User       []string      `help:"User with a fixed password, instead of a secret. Of several the first." env:"PARLEY_USER" placeholder:"NAME:PASSWORD"`
 
 	Insecure bool          `help:"Take any certificate, for tests."`
 	Timeout  time.Duration `help:"How long each step may take." default:"5s"`
@@ -102,7 +102,7 @@ func (f checkFlags) targets() ([]probe.Target, error) {
 			if access == nil {
 				return nil, fmt.Errorf("%s: TURN needs credentials: give --secret, --secret-file or --user", text)
 			}
-			target.Credentials, target.Minted = access, f.User == ""
+			target.Credentials, target.Minted = access, f.User == nil
 		}
 		targets = append(targets, target)
 	}
@@ -112,34 +112,33 @@ func (f checkFlags) targets() ([]probe.Target, error) {
 // access returns what gives credentials, or nil if there are none.
 func (f checkFlags) access() (func(time.Duration) (string, string, error), error) {
 	given := 0
-	for _, value := range []string{f.Secret, f.SecretFile, f.User} {
-		if value != "" {
+	for _, is := range []bool{f.Secret != nil, f.SecretFile != "", f.User != nil} {
+		if is {
 			given++
 		}
 	}
 	switch {
 	case given > 1:
 		return nil, errors.New("--secret, --secret-file and --user: give one of them")
-	case f.User != "":
-		name, password, ok := strings.Cut(f.User, ":")
+	case f.User != nil:
+		name, password, ok := strings.Cut(strings.Join(f.User[:min(1, len(f.User))], ""), ":")
 		if !ok || name == "" || password == "" {
-			return nil, fmt.Errorf("--user: %q is not of the form name:password", hidden(f.User))
+			return nil, errors.New("--user: it is not of the form name:password")
 		}
 		return func(time.Duration) (string, string, error) { return name, password, nil }, nil
 	case given == 0:
 		return nil, nil
 	}
-	secret := f.Secret
+	secrets := f.Secret
 	if f.SecretFile != "" {
-		secrets, err := daemon.ReadSecrets("--secret-file", f.SecretFile)
-		if err != nil {
+		var err error
+		if secrets, err = daemon.ReadSecrets("--secret-file", f.SecretFile); err != nil {
 			return nil, err
 		}
-		secret = secrets[0]
 	}
-	keyring, err := credentials.New(secret)
+	keyring, err := credentials.New(secrets...) // the first one signs
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--secret: %w", err)
 	}
 	return func(ttl time.Duration) (string, string, error) {
 		credential, err := keyring.Mint(checkUser, time.Now(), ttl)

@@ -167,6 +167,8 @@ func TestCheckUsage(t *testing.T) {
 		"TURN without credentials": {[]string{"turn:127.0.0.1"}, "give --secret"},
 		"two credentials":          {[]string{"--secret=s", "--user=a:b", "turn:127.0.0.1"}, "give one of them"},
 		"a user without password":  {[]string{"--user=a", "turn:127.0.0.1"}, "--user"},
+		"an empty user":            {[]string{"--user=", "turn:127.0.0.1"}, "--user"},
+		"an empty secret":          {[]string{"--secret=", "turn:127.0.0.1"}, "--secret"},
 		"a file that is not":       {[]string{"--secret-file=/nowhere", "turn:127.0.0.1"}, "--secret-file: /nowhere"},
 		"no time":                  {[]string{"--secret=s", "--ttl=0s", "turn:127.0.0.1"}, "--ttl"},
 	} {

@@ -140,51 +140,24 @@ func (c *check) bind(s *Step) {
 // exchange sends packets from one client by way of both relayed addresses to the other, and back.
 func (c *check) exchange(s *Step) {
 	s.Name = "relay to relay"
-	end := time.Now().Add(packets*packetEvery + c.Timeout)
 	echoed := make(chan struct{})
 	go func() {
 		defer close(echoed)
 		for {
-			p, err := c.second.ReadData(channel, end)
-			if err != nil || c.second.SendData(channel, p, end) != nil {
+			p, err := c.second.ReadData(channel, time.Now().Add(time.Minute))
+			if err != nil || c.second.SendData(channel, p, time.Now().Add(c.Timeout)) != nil {
 				return
 			}
 		}
 	}()
-	sent := make(chan error, 1)
 	begun := time.Now()
-	go func() {
-		ticker := time.NewTicker(packetEvery)
-		defer ticker.Stop()
-		for n := range packets {
-			payload := make([]byte, packetSize)
-			binary.BigEndian.PutUint32(payload, uint32(n))
-			binary.BigEndian.PutUint64(payload[4:], uint64(time.Since(begun)))
-			if err := c.first.SendData(channel, payload, end); err != nil {
-				sent <- err
-				return
-			}
-			<-ticker.C
-		}
-		sent <- nil
-	}()
-	var times []time.Duration
-	seen := make(map[uint32]bool)
-	for len(times) < packets && c.ctx.Err() == nil {
-		p, err := c.first.ReadData(channel, end)
-		if err != nil {
-			break
-		}
-		if n := binary.BigEndian.Uint32(p); len(p) == packetSize && n < packets && !seen[n] {
-			seen[n] = true
-			times = append(times, time.Since(begun)-time.Duration(binary.BigEndian.Uint64(p[4:])))
-		}
-	}
-	err := <-sent
+	sent := make(chan error, 1)
+	go func() { sent <- c.sendAll(begun) }()
+	times, err := c.receiveAll(begun, sent)
 	c.endEcho(echoed)
 	lost := packets - len(times)
 	switch {
-	case err != nil && lost > 0:
+	case err != nil:
 		s.fail(err, "the connection to the relay ended while data went over it")
 		return
 	case len(times) == 0:
@@ -199,6 +172,62 @@ func (c *check) exchange(s *Step) {
 		s.fail(fmt.Errorf("%d of %d packets are lost", lost, packets), "the network to the relay, or the relay, is overloaded, or bandwidth is capped (--bits…)")
 	case lost > 0:
 		s.Warning = "packets are lost"
+	}
+}
+
+// sendAll sends the packets, each with its number and when it was sent.
+func (c *check) sendAll(begun time.Time) error {
+	ticker := time.NewTicker(packetEvery)
+	defer ticker.Stop()
+	for n := range packets {
+		payload := make([]byte, packetSize)
+		binary.BigEndian.PutUint32(payload, uint32(n))
+		binary.BigEndian.PutUint64(payload[4:], uint64(time.Since(begun)))
+		if err := c.first.SendData(channel, payload, time.Now().Add(c.Timeout)); err != nil {
+			return err
+		}
+		<-ticker.C
+	}
+	return nil
+}
+
+// receiveAll waits for the packets to come back, as long as a step may take after the last was sent. It returns how long each took.
+func (c *check) receiveAll(begun time.Time, sent <-chan error) (times []time.Duration, failure error) {
+	const slice = 50 * time.Millisecond // after so long it looks whether all are sent
+	seen := make(map[uint32]bool)
+	var end time.Time // zero: not all are sent
+	for {
+		if len(times) == packets || !end.IsZero() && !time.Now().Before(end) || c.ctx.Err() != nil {
+			if end.IsZero() {
+				failure = <-sent
+			}
+			return times, failure
+		}
+		if end.IsZero() {
+			select {
+			case failure = <-sent:
+				end = time.Now().Add(c.Timeout)
+			default:
+			}
+		}
+		p, err := c.first.ReadData(channel, time.Now().Add(slice))
+		switch {
+		case err == nil:
+		case isTimeout(err):
+			continue
+		default:
+			if end.IsZero() {
+				failure = <-sent
+			}
+			return times, errors.Join(failure, err)
+		}
+		if len(p) != packetSize {
+			continue
+		}
+		if n := binary.BigEndian.Uint32(p); n < packets && !seen[n] {
+			seen[n] = true
+			times = append(times, time.Since(begun)-time.Duration(binary.BigEndian.Uint64(p[4:])))
+		}
 	}
 }
 

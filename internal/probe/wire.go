@@ -11,7 +11,7 @@ import (
 )
 
 // maxMessage is more than any message has.
-const maxMessage = 1 << 16
+const maxMessage = 1<<16 + 32
 
 // wire cuts what a connection carries into messages.
 type wire struct {
@@ -22,9 +22,9 @@ type wire struct {
 }
 
 func newWire(conn net.Conn, stream bool) wire {
-	w := wire{conn: conn, stream: stream, buf: make([]byte, maxMessage+4)}
+	w := wire{conn: conn, stream: stream, buf: make([]byte, maxMessage)}
 	if stream {
-		w.in = bufio.NewReader(conn)
+		w.in = bufio.NewReaderSize(conn, len(w.buf))
 	}
 	return w
 }
@@ -40,7 +40,7 @@ func (w *wire) send(p []byte, until time.Time) error {
 	return err
 }
 
-// next returns the next message, which is good until next is called again. One that a deadline cuts in two is lost.
+// next returns the next message, which is good until next is called again. After a deadline it may be called again, too: nothing is lost.
 func (w *wire) next(until time.Time) ([]byte, error) {
 	if err := w.conn.SetReadDeadline(until); err != nil {
 		return nil, err
@@ -49,11 +49,12 @@ func (w *wire) next(until time.Time) ([]byte, error) {
 		n, err := w.conn.Read(w.buf)
 		return w.buf[:n], err
 	}
-	if _, err := io.ReadFull(w.in, w.buf[:4]); err != nil {
+	head, err := w.in.Peek(4)
+	if err != nil {
 		return nil, err
 	}
-	size := 4 + int(binary.BigEndian.Uint16(w.buf[2:]))
-	switch kind := w.buf[0]; {
+	size := 4 + int(binary.BigEndian.Uint16(head[2:]))
+	switch kind := head[0]; {
 	case kind <= 3:
 		size += 16
 	case kind >= 0x40 && kind < 0x80:
@@ -61,8 +62,10 @@ func (w *wire) next(until time.Time) ([]byte, error) {
 	default:
 		return nil, errors.New("what the server sends is neither STUN nor TURN")
 	}
-	size = min(size, len(w.buf))
-	_, err := io.ReadFull(w.in, w.buf[4:size])
+	if _, err := w.in.Peek(size); err != nil {
+		return nil, err
+	}
+	_, err = io.ReadFull(w.in, w.buf[:size])
 	return w.buf[:size], err
 }
 
