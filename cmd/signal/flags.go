@@ -166,7 +166,16 @@ func (f *flags) findPublic(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-func (f *flags) publicIP() netip.Addr { return f.found.Public }
+// publicIP is what findPublic found, or would find by itself.
+func (f *flags) publicIP() netip.Addr {
+	switch {
+	case f.found.Public.IsValid():
+		return f.found.Public
+	case f.PublicIP.Public.IsValid():
+		return f.PublicIP.Public
+	}
+	return daemon.PublicIP()
+}
 
 // origins are those that may use the server; nil: the server's own, as it is called.
 func (f *flags) origins() []string {
