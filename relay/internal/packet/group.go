@@ -1,0 +1,102 @@
+package packet
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// Group are sockets that come and go, as many as there are descriptors, with one handler. It may be used concurrently.
+type Group struct {
+	mode   Mode
+	handle Handler
+	lost   Lost
+	buffer int
+
+	batch batchGroup
+
+	mu      sync.Mutex
+	sockets map[*Socket]struct{} // guarded by mu; in mode Plain
+	closed  bool                 // guarded by mu
+	running sync.WaitGroup
+}
+
+// NewGroup returns an empty group. Buffer is how many bytes may wait in each socket, as far as the system grants it.
+func NewGroup(mode Mode, buffer int, handle Handler, lost Lost) (*Group, error) {
+	if !canBatch {
+		mode = Plain
+	}
+	g := &Group{mode: mode, handle: handle, lost: lost, buffer: buffer, sockets: make(map[*Socket]struct{})}
+	if mode != Plain {
+		if err := g.start(); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// Bind opens a socket at an address, whose port may be 0, and keeps what arrives until it is started. The error is that of
+// the system, such as EADDRINUSE.
+func (g *Group) Bind(addr netip.AddrPort, options Options) (*Socket, error) {
+	if g.mode != Plain {
+		return g.bind(addr, options)
+	}
+	network := "udp4"
+	if addr.Addr().Is6() {
+		network = "udp6"
+	}
+	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetReadBuffer(g.buffer) // what the system grants must do
+	s := &Socket{options: options, addr: plain(conn.LocalAddr().(*net.UDPAddr).AddrPort()), six: addr.Addr().Is6(), plain: conn}
+	if err := setOptions(conn, s); err != nil {
+		_ = conn.Close() // the first error says it all
+		return nil, err
+	}
+	return s, nil
+}
+
+// Start has the handler called with what arrives at a socket of the group, with this tag.
+func (g *Group) Start(s *Socket, tag any) error {
+	s.options.Tag = tag
+	if g.mode != Plain {
+		return g.watch(s)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return ErrClosed
+	}
+	g.sockets[s] = struct{}{}
+	g.running.Go(func() {
+		for !errors.Is(s.servePlain(g.handle, g.lost), ErrClosed) {
+			continue // whoever opened it closes it; until then errors pass
+		}
+		g.mu.Lock()
+		delete(g.sockets, s)
+		g.mu.Unlock()
+	})
+	return nil
+}
+
+// Close closes the group and its sockets, and waits for the handler to return. It must not be called by it.
+func (g *Group) Close() error {
+	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return ErrClosed
+	}
+	g.closed = true
+	for s := range g.sockets {
+		_ = s.Close() // it has nothing to lose
+	}
+	g.mu.Unlock()
+	if g.mode != Plain {
+		g.stop()
+	}
+	g.running.Wait()
+	return nil
+}

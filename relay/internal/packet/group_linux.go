@@ -1,0 +1,244 @@
+//go:build amd64 || arm64
+
+package packet
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// turnSize is how many sockets are looked at in one turn.
+	turnSize = 64
+	// fairShare is how many datagrams of one socket are read before others get their turn.
+	fairShare = 32
+	// leastRoom is how many buffers must be free to read another socket into them.
+	leastRoom = 8
+)
+
+// batchGroup watches the group's sockets by an epoll descriptor, which Go's poller watches in turn: so its goroutine waits like any
+// other, and holds no thread while it does.
+type batchGroup struct {
+	file *os.File
+	fd   int
+
+	mu      sync.RWMutex
+	sockets []*Socket // guarded by mu; by slot, nil where there is none
+	marks   []uint32  // guarded by mu; how often a slot was taken
+	free    []uint32  // guarded by mu
+}
+
+func (g *Group) start() error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd) // the first error says it all
+		return os.NewSyscallError("fcntl", err)
+	}
+	g.batch.fd, g.batch.file = fd, os.NewFile(uintptr(fd), "epoll")
+	raw, err := g.batch.file.SyscallConn()
+	if err != nil {
+		_ = g.batch.file.Close() // as above
+		return err
+	}
+	t := newTurn(g)
+	g.running.Go(func() {
+		// It ends when the file is closed. Within the call no event is missed: what comes while a turn is taken wakes the next.
+		_ = raw.Read(func(uintptr) bool {
+			for t.take() {
+				continue
+			}
+			return false
+		})
+	})
+	return nil
+}
+
+// stop ends the goroutine and closes the sockets.
+func (g *Group) stop() {
+	_ = g.batch.file.Close() // there is nothing to lose
+	g.running.Wait()
+	g.batch.mu.Lock()
+	all := g.batch.sockets
+	g.batch.mu.Unlock()
+	for _, s := range all {
+		if s != nil {
+			_ = s.Close() // as above
+		}
+	}
+}
+
+// bind opens a socket by the system calls themselves: Go's poller need not know it.
+func (g *Group) bind(addr netip.AddrPort, options Options) (*Socket, error) {
+	s := &Socket{options: options, six: addr.Addr().Is6()}
+	family := unix.AF_INET
+	if s.six {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	s.batch.fd = fd
+	if err := s.bind(addr, g.buffer); err != nil {
+		_ = unix.Close(fd) // as above
+		return nil, fmt.Errorf("listen on %v/udp: %w", addr, err)
+	}
+	s.offload(g.mode)
+	return s, nil
+}
+
+func (s *Socket) bind(addr netip.AddrPort, buffer int) error {
+	fd := s.batch.fd
+	if s.six {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer) // what the system grants must do
+	if err := s.setOptions(fd); err != nil {
+		return err
+	}
+	var n name
+	size := putName(&n, s.six, addr)
+	if _, _, code := unix.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&n)), uintptr(size)); code != 0 {
+		return os.NewSyscallError("bind", code)
+	}
+	s.addr = addr
+	if addr.Port() == 0 {
+		local, err := unix.Getsockname(fd)
+		if err != nil {
+			return os.NewSyscallError("getsockname", err)
+		}
+		s.addr = plain(addrOf(local))
+	}
+	return nil
+}
+
+// watch begins to read a socket.
+func (g *Group) watch(s *Socket) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return ErrClosed
+	}
+	b := &g.batch
+	b.mu.Lock()
+	if n := len(b.free); n > 0 {
+		s.batch.slot, b.free = b.free[n-1], b.free[:n-1]
+	} else {
+		s.batch.slot = uint32(len(b.sockets))
+		b.sockets, b.marks = append(b.sockets, nil), append(b.marks, 0)
+	}
+	b.sockets[s.batch.slot] = s
+	b.marks[s.batch.slot]++
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.batch.slot), Pad: int32(b.marks[s.batch.slot])}
+	s.batch.of = b
+	b.mu.Unlock()
+	if err := unix.EpollCtl(b.fd, unix.EPOLL_CTL_ADD, s.batch.fd, &event); err != nil {
+		b.remove(s)
+		s.batch.of = nil
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
+}
+
+// remove forgets a socket.
+func (b *batchGroup) remove(s *Socket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sockets[s.batch.slot] == s {
+		b.sockets[s.batch.slot] = nil
+		b.free = append(b.free, s.batch.slot)
+		_ = unix.EpollCtl(b.fd, unix.EPOLL_CTL_DEL, s.batch.fd, nil) // closing does it, too
+	}
+}
+
+// turn is what the group's goroutine does when something has come.
+type turn struct {
+	g        *Group
+	in       *reader
+	out      *Outbox
+	events   [turnSize]unix.EpollEvent
+	ready    []*Socket // those of the events
+	arrivals []Arrival
+}
+
+func newTurn(g *Group) *turn {
+	return &turn{g: g, in: newReader(), out: NewOutbox(g.lost)}
+}
+
+// take takes one turn: it reads the sockets at which something has come, each a fair share, and has that handled. It
+// returns whether there may be more.
+func (t *turn) take() bool {
+	b := &t.g.batch
+	done, _, code := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(b.fd), uintptr(unsafe.Pointer(&t.events[0])), turnSize, 0, 0, 0)
+	if code != 0 {
+		return code == unix.EINTR
+	}
+	n := int(done)
+	more := n == turnSize
+	t.ready = t.ready[:0]
+	b.mu.RLock()
+	for i := range t.events[:n] {
+		event := &t.events[i]
+		if s := b.sockets[uint32(event.Fd)]; s != nil && b.marks[uint32(event.Fd)] == uint32(event.Pad) {
+			t.ready = append(t.ready, s)
+		} else {
+			t.ready = append(t.ready, nil)
+		}
+	}
+	b.mu.RUnlock()
+	for i, s := range t.ready {
+		if s != nil && t.read(s, t.events[i].Events) {
+			more = true
+		}
+	}
+	t.handle()
+	return more
+}
+
+// read reads a socket into the free buffers, and returns whether there may be more.
+func (t *turn) read(s *Socket, events uint32) (more bool) {
+	if t.in.room() < leastRoom {
+		t.handle()
+	}
+	a := Arrival{Socket: s, Tag: s.options.Tag}
+	if events&unix.EPOLLERR != 0 {
+		var n int
+		a.Failures, n = s.failures(nil)
+		more = n == maxFailures
+	}
+	fd, err := s.use()
+	if err != nil {
+		return false
+	}
+	defer s.done()
+	var left bool
+	// An error is a datagram's that was sent, and was in the error queue.
+	if a.Datagrams, a.Lost, left, err = t.in.receive(fd, s, fairShare); err != nil {
+		left = true
+	}
+	if len(a.Datagrams)+len(a.Failures) > 0 {
+		t.arrivals = append(t.arrivals, a)
+	}
+	return more || left
+}
+
+// handle has handled what was read.
+func (t *turn) handle() {
+	if len(t.arrivals) > 0 {
+		t.g.handle(t.out, t.arrivals)
+		t.out.Flush()
+		clear(t.arrivals)
+		t.arrivals = t.arrivals[:0]
+	}
+	t.in.reset()
+}
