@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 
 	"relay":                 {"relay/credentials", "relay/internal/policy", "relay/internal/turn", "relay/internal/worker"},
 	"relay/credentials":     {},
-	"relay/internal/worker": {"relay/internal/turn"},
+	"relay/internal/worker": {"relay/internal/packet", "relay/internal/turn"},
 	"relay/internal/packet": {},
 	"relay/internal/policy": {},
 	"relay/internal/turn":   {"relay/internal/policy"},

@@ -26,7 +26,6 @@ type batchSocket struct {
 	of      *batchGroup  // of a group
 	slot    uint32       // there
 	adopted *net.UDPConn // of none
-	counted uint32       // of lost, for the goroutine that reads
 }
 
 const closing = 1 << 30

@@ -22,18 +22,13 @@ type Group struct {
 	running sync.WaitGroup
 }
 
-// NewGroup returns an empty group. Buffer is how many bytes may wait in each socket, as far as the system grants it.
-func NewGroup(mode Mode, buffer int, handle Handler, lost Lost) (*Group, error) {
+// NewGroup returns an empty group, which costs nothing before a socket is started. Buffer is how many bytes may wait in
+// each socket, as far as the system grants it.
+func NewGroup(mode Mode, buffer int, handle Handler, lost Lost) *Group {
 	if !canBatch {
 		mode = Plain
 	}
-	g := &Group{mode: mode, handle: handle, lost: lost, buffer: buffer, sockets: make(map[*Socket]struct{})}
-	if mode != Plain {
-		if err := g.start(); err != nil {
-			return nil, err
-		}
-	}
-	return g, nil
+	return &Group{mode: mode, handle: handle, lost: lost, buffer: buffer, sockets: make(map[*Socket]struct{})}
 }
 
 // Bind opens a socket at an address, whose port may be 0, and keeps what arrives until it is started. The error is that of

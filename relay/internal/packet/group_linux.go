@@ -33,6 +33,7 @@ type batchGroup struct {
 	free    []uint32  // guarded by mu
 }
 
+// start begins to wait. g.mu is held.
 func (g *Group) start() error {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -42,12 +43,13 @@ func (g *Group) start() error {
 		_ = unix.Close(fd) // the first error says it all
 		return os.NewSyscallError("fcntl", err)
 	}
-	g.batch.fd, g.batch.file = fd, os.NewFile(uintptr(fd), "epoll")
-	raw, err := g.batch.file.SyscallConn()
+	file := os.NewFile(uintptr(fd), "epoll")
+	raw, err := file.SyscallConn()
 	if err != nil {
-		_ = g.batch.file.Close() // as above
+		_ = file.Close() // as above
 		return err
 	}
+	g.batch.fd, g.batch.file = fd, file
 	t := newTurn(g)
 	g.running.Go(func() {
 		// It ends when the file is closed. Within the call no event is missed: what comes while a turn is taken wakes the next.
@@ -63,6 +65,9 @@ func (g *Group) start() error {
 
 // stop ends the goroutine and closes the sockets.
 func (g *Group) stop() {
+	if g.batch.file == nil {
+		return
+	}
 	_ = g.batch.file.Close() // there is nothing to lose
 	g.running.Wait()
 	g.batch.mu.Lock()
@@ -130,6 +135,11 @@ func (g *Group) watch(s *Socket) error {
 		return ErrClosed
 	}
 	b := &g.batch
+	if b.file == nil {
+		if err := g.start(); err != nil {
+			return err
+		}
+	}
 	b.mu.Lock()
 	if n := len(b.free); n > 0 {
 		s.batch.slot, b.free = b.free[n-1], b.free[:n-1]

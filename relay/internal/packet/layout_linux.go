@@ -76,9 +76,11 @@ func parseControl(c []byte) (s said) {
 		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
 			s.lost, s.counted = binary.NativeEndian.Uint32(data), true
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= 12:
-			s.to = netip.AddrFrom4([4]byte(data[8:12]))
+			s.to = netip.AddrFrom4([4]byte(data[4:8])) // of this host, even if the datagram was for all
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= 16:
-			s.to = netip.AddrFrom16([16]byte(data)).Unmap()
+			if to := netip.AddrFrom16([16]byte(data)).Unmap(); !to.IsMulticast() { // nothing is sent from there
+				s.to = to
+			}
 		}
 		c = c[min(len(c), (size+unix.SizeofPtr-1)&^(unix.SizeofPtr-1)):]
 	}

@@ -57,10 +57,7 @@ func TestRunsTravelAsOne(t *testing.T) {
 // bound returns a socket that nobody reads.
 func bound(t *testing.T, m Mode) *Socket {
 	t.Helper()
-	g, err := NewGroup(m, 1<<20, func(*Outbox, []Arrival) {}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := NewGroup(m, 1<<20, func(*Outbox, []Arrival) {}, nil)
 	t.Cleanup(func() { _ = g.Close() })
 	s, err := g.Bind(netip.AddrPortFrom(localhost, 0), Options{})
 	if err != nil {
@@ -93,8 +90,8 @@ func TestWhatDoesNotFitIsLostAndCounted(t *testing.T) {
 			out.Add(from, Message{To: to.Addr(), Body: []byte("next")})
 			out.Flush()
 			next, lost, _, err := in.receive(to.batch.fd, to, batchSize)
-			if err != nil || len(next) != 1 || int(lost) < 1 || to.Lost() != uint64(lost) {
-				t.Errorf("got %d datagrams, %d lost (%d in all), %v", len(next), lost, to.Lost(), err)
+			if err != nil || len(next) != 1 || int(lost) < sent/2 || to.Lost() != 0 {
+				t.Errorf("got %d datagrams, %d lost, %d not told of, %v", len(next), lost, to.Lost(), err)
 			}
 		})
 	}
@@ -240,13 +237,11 @@ func BenchmarkForward(b *testing.B) {
 	for _, m := range []Mode{Offload, Batch} {
 		for _, burst := range []int{1, 8} {
 			b.Run(fmt.Sprintf("%v/%d", m, burst), func(b *testing.B) {
-				g, err := NewGroup(m, 1<<20, nil, nil)
-				if err != nil {
-					b.Fatal(err)
-				}
+				g := NewGroup(m, 1<<20, nil, nil)
 				defer func() { _ = g.Close() }()
 				var s [3]*Socket
 				for i := range s {
+					var err error
 					if s[i], err = g.Bind(netip.AddrPortFrom(localhost, 0), Options{}); err != nil {
 						b.Fatal(err)
 					}

@@ -92,6 +92,17 @@ func (s *Socket) control(f func(fd int)) error {
 	return raw.Control(func(fd uintptr) { f(int(fd)) })
 }
 
+// granted returns the size of the receive buffer: half of what the kernel says, since that counts its own administration
+// (socket(7), SO_RCVBUF).
+func (s *Socket) granted() (size int, ok bool) {
+	err := s.control(func(fd int) {
+		var failure error
+		size, failure = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+		ok = failure == nil
+	})
+	return size / 2, ok && err == nil
+}
+
 // Origins of extended errors, linux/errqueue.h, and the size of struct sock_extended_err.
 const (
 	originICMP        = 2

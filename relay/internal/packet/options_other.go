@@ -15,3 +15,5 @@ func (*Socket) failures(into []Failure) ([]Failure, int) { return into, 0 }
 func (s *Socket) control(func(fd int)) error { return nil }
 
 func (*Socket) probing(int, func()) {}
+
+func (*Socket) granted() (int, bool) { return 0, false }

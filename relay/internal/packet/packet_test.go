@@ -92,10 +92,7 @@ func (b *box) wait(t *testing.T, n int) []arrived {
 func group(t *testing.T, m Mode) (*Group, *box) {
 	t.Helper()
 	b := &box{}
-	g, err := NewGroup(m, 1<<20, b.handle, b.miss)
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := NewGroup(m, 1<<20, b.handle, b.miss)
 	t.Cleanup(func() { _ = g.Close() })
 	return g, b
 }
@@ -325,7 +322,7 @@ func TestICMPErrorsAreTold(t *testing.T) {
 func TestSocketsComeAndGoUnderTraffic(t *testing.T) {
 	inEveryMode(t, func(t *testing.T, m Mode) {
 		var wrong atomic.Int64
-		g, err := NewGroup(m, 1<<18, func(_ *Outbox, arrivals []Arrival) {
+		g := NewGroup(m, 1<<18, func(_ *Outbox, arrivals []Arrival) {
 			for _, a := range arrivals {
 				for _, d := range a.Datagrams {
 					if string(d.Body) != fmt.Sprint(a.Tag) {
@@ -334,9 +331,6 @@ func TestSocketsComeAndGoUnderTraffic(t *testing.T) {
 				}
 			}
 		}, func(*Socket, int, error) {})
-		if err != nil {
-			t.Fatal(err)
-		}
 		defer func() { _ = g.Close() }()
 		var senders sync.WaitGroup
 		stop := make(chan struct{})

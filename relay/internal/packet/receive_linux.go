@@ -85,14 +85,10 @@ func (r *reader) receive(fd int, s *Socket, most int) (all []Datagram, lost uint
 			said := parseControl(r.controls[i][:h.Controllen])
 			d.To, segment = said.to, said.segment
 			if said.counted {
-				lost += said.lost - s.batch.counted
-				s.batch.counted = said.lost
+				lost += s.losses(said.lost)
 			}
 		}
 		r.split(d, segment)
-	}
-	if lost > 0 {
-		s.lost.Add(uint64(lost))
 	}
 	return r.datagrams[from:len(r.datagrams):len(r.datagrams)], lost, n == most, nil
 }

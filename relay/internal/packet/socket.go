@@ -16,7 +16,7 @@ type Socket struct {
 	six     bool      // of IPv6, which may take IPv4 as well
 	plain   plainConn // in mode Plain
 	batch   batchSocket
-	lost    atomic.Uint64
+	lost    atomic.Uint32 // what the system counts and was told of
 }
 
 // plainConn is what package net has for UDP, or what looks like it.
@@ -52,9 +52,34 @@ func Adopt(conn net.PacketConn, mode Mode, options Options) (*Socket, error) {
 // Addr returns the address that the socket is bound to.
 func (s *Socket) Addr() netip.AddrPort { return s.addr }
 
-// Lost returns how many datagrams the system has dropped because there was no room in the socket's buffer, as far as
-// it has said so.
-func (s *Socket) Lost() uint64 { return s.lost.Load() }
+// Tag returns what Arrival says of the socket.
+func (s *Socket) Tag() any { return s.options.Tag }
+
+// Lost returns how many datagrams the system has dropped, since there was no room in the socket's buffer, that neither an Arrival nor an
+// earlier call has told of. Only Linux tells.
+func (s *Socket) Lost() uint32 {
+	now, ok := s.drops()
+	if !ok {
+		return 0
+	}
+	return s.losses(now)
+}
+
+// losses takes note of the system's count, and returns how many are new. Counts may come out of turn.
+func (s *Socket) losses(now uint32) uint32 {
+	for {
+		before := s.lost.Load()
+		if int32(now-before) <= 0 {
+			return 0
+		}
+		if s.lost.CompareAndSwap(before, now) {
+			return now - before
+		}
+	}
+}
+
+// Buffer returns the size of the socket's receive buffer. Only Linux tells.
+func (s *Socket) Buffer() (size int, ok bool) { return s.granted() }
 
 // Serve calls the handler with what arrives at an adopted socket, until that is closed, which is [ErrClosed], or
 // reading fails.

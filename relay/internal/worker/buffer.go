@@ -2,6 +2,8 @@ package worker
 
 import (
 	"sync"
+
+	"github.com/parley-rtc/parley/relay/internal/packet"
 )
 
 // Buffers of sockets, as far as the system grants them.
@@ -10,24 +12,17 @@ const (
 	relayBuffer    = 256 << 10 // of one allocation
 )
 
-// buffers warns, once for each kind of socket, that the system grants less.
+// buffers are the kinds of sockets whose room has been looked at.
 type buffers struct {
 	listeners, relays sync.Once
 }
 
-// setBuffer gives a socket room for so much that is not read yet. What the system grants must do.
-func (w *Worker) setBuffer(socket any, size int, once *sync.Once, kind string) {
-	sized, ok := socket.(interface{ SetReadBuffer(int) error })
-	if !ok {
+// checkBuffer warns if the system gives a socket less room for what is not read yet than was asked for.
+func (w *Worker) checkBuffer(socket *packet.Socket, wanted int, kind string) {
+	granted, ok := socket.Buffer()
+	if !ok || granted >= wanted {
 		return
 	}
-	_ = sized.SetReadBuffer(size) // what it has shows
-	granted, ok := readBuffer(socket)
-	if !ok || granted >= size {
-		return
-	}
-	once.Do(func() {
-		w.cfg.Logger.Warn("small receive buffer: packets may be lost under load; see net.core.rmem_max", "socket", kind,
-			"granted_bytes", granted, "wanted_bytes", size)
-	})
+	w.cfg.Logger.Warn("small receive buffer: packets may be lost under load; see net.core.rmem_max", "socket", kind,
+		"granted_bytes", granted, "wanted_bytes", wanted)
 }

@@ -62,7 +62,7 @@ func (c *client) carry(p *peerConn, rest []byte) {
 	close(stop)
 	both.Wait()
 	end()
-	c.w.do(&outbox{w: c.w}, func(e *turn.Engine, _ time.Time) {
+	c.w.do(func(e *turn.Engine, _ time.Time) {
 		e.Disconnected(p.id)
 		delete(c.w.peers, p.id)
 	})
@@ -71,7 +71,6 @@ func (c *client) carry(p *peerConn, rest []byte) {
 // pass copies one direction, first of all what has come already, as fast as the limits allow. It
 // returns true when the source has ended in good order.
 func (c *client) pass(p *peerConn, to io.Writer, from io.Reader, first []byte, toPeer bool) bool {
-	o := &outbox{w: c.w}
 	buf := make([]byte, c.w.chunk())
 	for chunk := first; ; {
 		if len(chunk) > 0 {
@@ -82,7 +81,7 @@ func (c *client) pass(p *peerConn, to io.Writer, from io.Reader, first []byte, t
 				return false
 			}
 			var wait time.Duration
-			c.w.do(o, func(e *turn.Engine, now time.Time) { wait = e.Carried(now, p.id, toPeer, len(chunk)) })
+			c.w.do(func(e *turn.Engine, now time.Time) { wait = e.Carried(now, p.id, toPeer, len(chunk)) })
 			if wait > 0 && !pause(wait, p.closed) {
 				return false
 			}

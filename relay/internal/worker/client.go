@@ -55,7 +55,7 @@ func (w *Worker) admit(conn net.Conn, raw io.Closer, addr netip.AddrPort, transp
 
 // dismiss ends what a client has; its connection is closed.
 func (w *Worker) dismiss(c *client) {
-	w.do(&outbox{w: w}, func(e *turn.Engine, _ time.Time) { e.Gone(c.Client) })
+	w.do(func(e *turn.Engine, _ time.Time) { e.Gone(c.Client) })
 	w.mu.Lock()
 	delete(w.clients, c.Conn)
 	w.mu.Unlock()
@@ -84,14 +84,14 @@ func (c *client) stays(half bool) (has bool) {
 		c.w.drop("unauthenticated-connection")
 		return false
 	}
-	c.w.do(&outbox{w: c.w}, func(e *turn.Engine, _ time.Time) { has = e.Has(c.Client) })
+	c.w.do(func(e *turn.Engine, _ time.Time) { has = e.Has(c.Client) })
 	return has
 }
 
 // feed gives a packet of the client to the engine and returns what it means for the connection. If
 // that is now bound to a peer's, peer is that.
-func (c *client) feed(o *outbox, p []byte) (effect turn.Effect, peer *peerConn) {
-	c.w.do(o, func(e *turn.Engine, now time.Time) {
+func (c *client) feed(p []byte) (effect turn.Effect, peer *peerConn) {
+	c.w.do(func(e *turn.Engine, now time.Time) {
 		effect = e.FromClient(now, c.Client, p)
 		if effect.Bound != 0 {
 			peer = c.w.peers[effect.Bound]

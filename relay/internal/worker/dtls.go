@@ -86,14 +86,13 @@ func (s *session) handshake() (*dtls.Conn, time.Time) {
 
 // readDatagrams feeds the engine until the session ends.
 func (c *client) readDatagrams() {
-	o := &outbox{w: c.w}
 	buf := make([]byte, maxRecord)
 	c.wait()
 	for {
 		n, err := c.conn.Read(buf)
 		switch {
 		case err == nil:
-			c.feed(o, buf[:n])
+			c.feed(buf[:n])
 		case errors.Is(err, os.ErrDeadlineExceeded) || timedOut(err):
 			if !c.stays(false) {
 				return

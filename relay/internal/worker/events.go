@@ -14,7 +14,7 @@ func (w *Worker) began(i turn.Info) {
 	if i.User == w.cfg.Quiet && i.User != "" {
 		return
 	}
-	w.out.later(func() {
+	w.later(func() {
 		w.cfg.Logger.Info("allocation made", "client", i.Client.Addr, "transport", i.Client.Transport.String(),
 			"user", i.User, "relayed", relayedOf(i))
 	})
@@ -26,7 +26,7 @@ func (w *Worker) ended(i turn.Info) {
 	if i.User == w.cfg.Quiet && i.User != "" {
 		return
 	}
-	w.out.later(func() {
+	w.later(func() {
 		w.cfg.Logger.Info("allocation ended", "client", i.Client.Addr, "transport", i.Client.Transport.String(),
 			"user", i.User, "relayed", relayedOf(i), "age", time.Since(i.Began).Round(time.Millisecond),
 			"bytes_to_peers", i.ToPeers.Bytes, "bytes_from_peers", i.FromPeers.Bytes)
@@ -43,8 +43,7 @@ func (w *Worker) Allocations(after uint64, most int) []turn.Info {
 		serial uint64
 	}
 	var found []entry
-	o := &outbox{w: w}
-	w.do(o, func(e *turn.Engine, _ time.Time) {
+	w.do(func(e *turn.Engine, _ time.Time) {
 		e.Clients(func(c turn.Client, serial uint64) {
 			if serial > after {
 				found = append(found, entry{c, serial})
@@ -53,7 +52,7 @@ func (w *Worker) Allocations(after uint64, most int) []turn.Info {
 	})
 	slices.SortFunc(found, func(a, b entry) int { return cmp.Compare(a.serial, b.serial) })
 	var infos []turn.Info
-	w.do(o, func(e *turn.Engine, _ time.Time) {
+	w.do(func(e *turn.Engine, _ time.Time) {
 		for _, f := range found {
 			info, ok := e.Allocation(f.client)
 			if !ok || info.Serial != f.serial || info.User == w.cfg.Quiet && info.User != "" {

@@ -3,59 +3,24 @@ package worker
 import (
 	"net/netip"
 
+	"github.com/parley-rtc/parley/relay/internal/packet"
 	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
-// outbox holds what the engine answered to one packet until the lock is let go. Each goroutine that
-// feeds the engine has its own.
-type outbox struct {
-	w         *Worker
-	buf       []byte // datagrams for clients, one behind the other
-	datagrams []datagram
-	rest      []func() // to be done last: what closes something, or logs
-}
+// largeQueue is how much room is kept for what comes next.
+const largeQueue = 64 << 10
 
-// datagram is for a client, if there is a listener, or for a peer.
-type datagram struct {
-	to         netip.AddrPort
-	local      netip.Addr // of this host, that the client knows
-	listener   *listener
-	start, end int // of it in the outbox's buf
-	port       *port
-	body       []byte // in the buffer of whoever fed the engine
-	df         bool
-}
+// later puts off something that may take a while, until the lock is let go. w.mu is held.
+func (w *Worker) later(f func()) { w.rest = append(w.rest, f) }
 
-// largeOutbox is how much room is kept for the next packet.
-const largeOutbox = 64 << 10
-
-// flush sends everything. The worker's lock is not held.
-func (o *outbox) flush() {
-	for i := range o.datagrams {
-		d := &o.datagrams[i]
-		if d.listener != nil {
-			d.listener.send(o.buf[d.start:d.end], pair{d.to, d.local})
-		} else {
-			d.port.write(d.body, d.to, d.df)
-		}
-		*d = datagram{}
+// lost counts datagrams that could not be sent.
+func (w *Worker) lost(s *packet.Socket, n int, _ error) {
+	reason := "relay-write-error"
+	if _, ok := s.Tag().(*listener); ok {
+		reason = "client-write-error"
 	}
-	o.datagrams = o.datagrams[:0]
-	o.buf = o.buf[:0]
-	if cap(o.buf) > largeOutbox {
-		o.buf = nil
-	}
-	if len(o.rest) > 0 {
-		rest := o.rest
-		o.rest = nil
-		for _, f := range rest {
-			f()
-		}
-	}
+	w.drops.add(reason, uint64(n))
 }
-
-// later puts off something that may take a while.
-func (o *outbox) later(f func()) { o.rest = append(o.rest, f) }
 
 // ToClient implements [turn.Sink].
 func (w *Worker) ToClient(c turn.Client, p turn.Packet) {
@@ -66,10 +31,7 @@ func (w *Worker) ToClient(c turn.Client, p turn.Packet) {
 		return
 	}
 	if l := w.listeners[c.Listener]; l != nil {
-		o := w.out
-		start := len(o.buf)
-		o.buf = p.AppendTo(o.buf)
-		o.datagrams = append(o.datagrams, datagram{to: c.Addr, local: c.Local, listener: l, start: start, end: len(o.buf)})
+		w.out.Add(l.socket, packet.Message{To: c.Addr, From: c.Local, Head: p.Head, Body: p.Body, Pad: p.Pad})
 	}
 }
 

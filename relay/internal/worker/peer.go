@@ -45,7 +45,7 @@ func (p *peerConn) close() {
 func (w *Worker) CloseConn(id uint32) {
 	if p := w.peers[id]; p != nil {
 		delete(w.peers, id)
-		w.out.later(p.close)
+		w.later(p.close)
 	}
 }
 
@@ -117,7 +117,7 @@ func (w *Worker) Listen(r *turn.Relay, f turn.Family) (turn.Opened, error) {
 
 // Close implements [turn.Listener]; the port is free when the lock is let go.
 func (l *peerListener) Close() {
-	l.w.out.later(func() {
+	l.w.later(func() {
 		_ = l.listener.Close() // the port is free either way
 		l.w.pools[l.family-1].tcp.release(l.local.Port())
 	})
@@ -125,7 +125,6 @@ func (l *peerListener) Close() {
 
 // accept tells the engine of connections until the listener is closed.
 func (l *peerListener) accept(r *turn.Relay) {
-	o := &outbox{w: l.w}
 	var patience backoff
 	for {
 		conn, err := l.listener.AcceptTCP()
@@ -142,7 +141,7 @@ func (l *peerListener) accept(r *turn.Relay) {
 		patience = 0
 		peer := addrPortOf(conn.RemoteAddr())
 		taken := false
-		l.w.do(o, func(e *turn.Engine, now time.Time) {
+		l.w.do(func(e *turn.Engine, now time.Time) {
 			var id uint32
 			if id, taken = e.Incoming(now, r, peer); taken {
 				l.w.peers[id] = newPeerConn(l.w, id, conn)
@@ -176,7 +175,7 @@ func (l *peerListener) dial(peer netip.AddrPort, p *peerConn) {
 	dialer.SetMultipathTCP(false)
 	conn, err := dialer.DialContext(ctx, "tcp", peer.String())
 	taken := false
-	l.w.do(&outbox{w: l.w}, func(e *turn.Engine, now time.Time) {
+	l.w.do(func(e *turn.Engine, now time.Time) {
 		if err != nil {
 			delete(l.w.peers, p.id)
 			e.Failed(p.id)

@@ -13,19 +13,18 @@ const atOnce = 64
 // SetPolicy changes the policy and ends what clients have with peers that it denies. Packets of the others are relayed meanwhile. It
 // returns how many permissions ended.
 func (w *Worker) SetPolicy(p turn.Policy) (ended int) {
-	o := &outbox{w: w}
 	var clients []turn.Client
-	w.do(o, func(e *turn.Engine, _ time.Time) {
+	w.do(func(e *turn.Engine, _ time.Time) {
 		e.UsePolicy(p)
 		e.Clients(func(c turn.Client, _ uint64) { clients = append(clients, c) })
 	})
-	return w.rejudge(o, clients)
+	return w.rejudge(clients)
 }
 
 // rejudge judges anew what some clients have.
-func (w *Worker) rejudge(o *outbox, clients []turn.Client) (ended int) {
+func (w *Worker) rejudge(clients []turn.Client) (ended int) {
 	for some := range slices.Chunk(clients, atOnce) {
-		w.do(o, func(e *turn.Engine, _ time.Time) {
+		w.do(func(e *turn.Engine, _ time.Time) {
 			for _, c := range some {
 				ended += e.Rejudge(c)
 			}
@@ -38,7 +37,6 @@ func (w *Worker) rejudge(o *outbox, clients []turn.Client) (ended int) {
 func (w *Worker) watch() {
 	ticker := time.NewTicker(w.cfg.Recheck)
 	defer ticker.Stop()
-	o := &outbox{w: w}
 	for {
 		select {
 		case <-w.done:
@@ -49,10 +47,10 @@ func (w *Worker) watch() {
 			continue
 		}
 		var clients []turn.Client
-		w.do(o, func(e *turn.Engine, _ time.Time) {
+		w.do(func(e *turn.Engine, _ time.Time) {
 			e.Clients(func(c turn.Client, _ uint64) { clients = append(clients, c) })
 		})
-		ended := w.rejudge(o, clients)
+		ended := w.rejudge(clients)
 		w.cfg.Logger.Info("the addresses of this host have changed", "permissions_ended", ended)
 	}
 }

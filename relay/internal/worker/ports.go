@@ -2,11 +2,10 @@ package worker
 
 import (
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
+	"github.com/parley-rtc/parley/relay/internal/packet"
 	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
@@ -24,8 +23,7 @@ func (w *Worker) Open(r *turn.Relay, wish turn.Wish) (turn.Opened, error) {
 			return nil
 		}
 		if second, err = w.bind(wish.Family, number+1); err != nil {
-			first.losses.unwatch()
-			_ = first.conn.Close() // the next pair of ports is tried
+			_ = first.socket.Close() // the next pair of ports is tried
 		}
 		return err
 	})
@@ -38,7 +36,13 @@ func (w *Worker) Open(r *turn.Relay, wish turn.Wish) (turn.Opened, error) {
 	if wish.Pair {
 		opened.Kept = second
 	}
-	first.start(r)
+	if err := first.start(r); err != nil {
+		first.Close()
+		if second != nil {
+			second.Close()
+		}
+		return turn.Opened{}, err
+	}
 	return opened, nil
 }
 
@@ -50,27 +54,18 @@ func (w *Worker) Claim(r *turn.Relay, k turn.Kept) (turn.Opened, error) {
 	}
 	opened := w.opened(p.family, p.number)
 	opened.Port = p
-	p.start(r)
-	return opened, nil
+	return opened, p.start(r)
 }
 
 // bind opens the socket of a port.
 func (w *Worker) bind(f turn.Family, number uint16) (*port, error) {
-	network := "udp4"
-	if f == turn.IPv6 {
-		network = "udp6"
-	}
 	addr := netip.AddrPortFrom(w.cfg.Relays[f-1].Bind, number)
-	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+	socket, err := w.ports.Bind(addr, packet.Options{Errors: true, Fragment: true})
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPort(w, conn, f, number)
-	if err != nil {
-		_ = conn.Close() // the first error says it all
-		return nil, fmt.Errorf("set up a relay socket: %w", err)
-	}
-	return p, nil
+	w.buffers.relays.Do(func() { w.checkBuffer(socket, relayBuffer, "relay") })
+	return &port{w: w, socket: socket, number: number, family: f}, nil
 }
 
 // opened returns the addresses of a relay socket.
@@ -95,7 +90,7 @@ func (w *Worker) warnOfPorts(network string, f turn.Family, err error) {
 		family = "IPv6"
 	}
 	live := w.engine.Len()
-	w.out.later(func() {
+	w.later(func() {
 		w.cfg.Logger.Warn("no relay port to be had; allocations are refused", "error", err, "network", network,
 			"family", family, "min_port", w.cfg.MinPort, "max_port", w.cfg.MaxPort, "allocations", live)
 	})

@@ -61,7 +61,7 @@ func (q *queue) signal() {
 func (q *queue) take(buf []byte, ends []int) ([]byte, []int, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if cap(buf) > largeOutbox {
+	if cap(buf) > largeQueue {
 		buf = nil
 	}
 	taken, marks := q.buf, q.ends

@@ -11,14 +11,14 @@ type reasons struct {
 	counts map[string]uint64 // guarded by mu
 }
 
-// add counts one event.
-func (r *reasons) add(reason string) {
+// add counts events.
+func (r *reasons) add(reason string, n uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.counts == nil {
 		r.counts = make(map[string]uint64)
 	}
-	r.counts[reason]++
+	r.counts[reason] += n
 }
 
 // snapshot returns a copy of the counts, never nil.

@@ -6,7 +6,7 @@ import "github.com/parley-rtc/parley/relay/internal/turn"
 type Stats struct {
 	turn.Counters
 	Drops       map[string]uint64 // the engine's and the worker's
-	KernelDrops uint64            // datagrams that a socket had no room for, as far as the system tells
+	KernelDrops uint64            // datagrams that a socket had no room for; those of a relay socket are told of with its next one
 	Allocations int               // live
 	Connections int               // of clients over TCP, TLS and DTLS, authenticated or not
 	Ports       []Ports           // of the families that are relayed
@@ -23,12 +23,15 @@ type Ports struct {
 func (w *Worker) Stats() Stats {
 	w.mu.Lock()
 	stats := Stats{Counters: w.engine.Counters(), Allocations: w.engine.Len(), Connections: len(w.clients)}
+	for _, l := range w.listeners {
+		w.kernel.Add(uint64(l.socket.Lost()))
+	}
 	w.mu.Unlock()
 	stats.Drops = stats.Counters.Drops()
 	for reason, n := range w.drops.snapshot() {
 		stats.Drops[reason] += n
 	}
-	stats.KernelDrops = w.kernel.drops()
+	stats.KernelDrops = w.kernel.Load()
 	for i, relays := range w.cfg.Relays {
 		if !relays.Bind.IsValid() {
 			continue

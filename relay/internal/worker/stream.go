@@ -97,7 +97,6 @@ func (w *Worker) ServeConn(conn net.Conn) {
 // read feeds the engine until the connection ends, or is bound to a peer's: then it returns that and
 // what has come behind.
 func (c *client) read() (*peerConn, []byte) {
-	o := &outbox{w: c.w}
 	buf := make([]byte, smallBuffer)
 	from, to := 0, 0 // what has come and was not handled
 	var frames turn.Stream
@@ -112,7 +111,7 @@ func (c *client) read() (*peerConn, []byte) {
 		}
 		if size > 0 {
 			first = false
-			effect, peer := c.feed(o, buf[from:from+size])
+			effect, peer := c.feed(buf[from : from+size])
 			from += size
 			switch {
 			case effect.Hangup:
@@ -172,4 +171,12 @@ func addrPortOf(addr net.Addr) netip.AddrPort {
 		return unmapped(parsed)
 	}
 	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+}
+
+// unmapped returns an address without its IPv4-mapped form.
+func unmapped(addr netip.AddrPort) netip.AddrPort {
+	if addr.Addr().Is4In6() {
+		return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
+	return addr
 }

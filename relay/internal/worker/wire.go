@@ -75,7 +75,8 @@ func (c *wire) WriteTo(p []byte, _ net.Addr) (int, error) {
 	case <-c.closed:
 		return 0, net.ErrClosed
 	default:
-		return len(p), c.l.conn.write(p, c.addr.client, c.addr.local)
+		c.l.send(p, c.addr)
+		return len(p), nil
 	}
 }
 
@@ -86,7 +87,7 @@ func (c *wire) Close() error {
 }
 
 // LocalAddr returns the listener's address.
-func (c *wire) LocalAddr() net.Addr { return c.l.conn.LocalAddr() }
+func (c *wire) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.l.socket.Addr()) }
 
 // SetReadDeadline sets until when ReadFrom waits; zero: for ever.
 func (c *wire) SetReadDeadline(t time.Time) error {

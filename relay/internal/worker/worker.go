@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/parley-rtc/parley/relay/internal/packet"
 	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
@@ -33,6 +35,8 @@ type Settings struct {
 	Connections int
 	// HalfOpen is how many DTLS handshakes may be going on. Default 1000.
 	HalfOpen int
+	// Mode is how UDP sockets are read and written.
+	Mode packet.Mode
 	// Patience is how long a connection may take to authenticate. Default 10 s.
 	Patience time.Duration
 
@@ -63,14 +67,17 @@ type Worker struct {
 	pools   [2]pools
 	sources sources
 	dtls    dtlsServer
-	drops   reasons // what is dropped outside of the engine
-	kernel  kernel  // what it dropped before it was read
+	drops   reasons       // what is dropped outside of the engine
+	kernel  atomic.Uint64 // what the system dropped before it was read, as far as it is told of
 	buffers buffers
+	ports   *packet.Group // relay sockets
+	outs    sync.Pool     // *packet.Outbox that nobody uses
 
 	mu         sync.Mutex
-	engine     *turn.Engine // guarded by mu, and so is what it points to
-	out        *outbox      // guarded by mu; of whoever holds it
-	armed      time.Time    // guarded by mu; when the clock goroutine will look next
+	engine     *turn.Engine   // guarded by mu, and so is what it points to
+	out        *packet.Outbox // guarded by mu; of whoever holds it
+	rest       []func()       // guarded by mu; to be done when it is let go: what closes something, or logs
+	armed      time.Time      // guarded by mu; when the clock goroutine will look next
 	clients    map[uint64]*client
 	lastClient uint64                 // guarded by mu, as clients is
 	listeners  map[uint32]*listener   // guarded by mu
@@ -107,6 +114,8 @@ func New(s Settings) (*Worker, error) {
 		wake:      make(chan struct{}, 1),
 		done:      make(chan struct{}),
 	}
+	w.outs.New = func() any { return packet.NewOutbox(w.lost) }
+	w.ports = packet.NewGroup(s.Mode, relayBuffer, w.fromPeers, w.lost)
 	for i := range w.pools {
 		w.pools[i] = pools{udp: newPool(s.MinPort, s.MaxPort), tcp: newPool(s.MinPort, s.MaxPort)}
 	}
@@ -114,7 +123,7 @@ func New(s Settings) (*Worker, error) {
 	s.Engine.Ports, s.Engine.Sink = w, w
 	s.Engine.NoIPv4 = !s.Relays[0].Bind.IsValid()
 	s.Engine.NoIPv6 = !s.Relays[1].Bind.IsValid()
-	s.Engine.DontFragment = canSetDF
+	s.Engine.DontFragment = packet.CanSetDF
 	s.Engine.Began, s.Engine.Ended = w.began, w.ended
 	engine, err := turn.New(s.Engine)
 	if err != nil {
@@ -124,14 +133,21 @@ func New(s Settings) (*Worker, error) {
 	return w, nil
 }
 
-// do calls f with the engine, unless that has been closed, and then sends what it answered by way of o.
-func (w *Worker) do(o *outbox, f func(e *turn.Engine, now time.Time)) {
+// do calls f with the engine, unless that has been closed, and then sends what it answered.
+func (w *Worker) do(f func(e *turn.Engine, now time.Time)) {
+	out := w.outs.Get().(*packet.Outbox)
+	w.feed(out, f)
+	w.outs.Put(out)
+}
+
+// feed is do for those who have an outbox of their own.
+func (w *Worker) feed(out *packet.Outbox, f func(e *turn.Engine, now time.Time)) {
 	w.mu.Lock()
 	if w.stopped {
 		w.mu.Unlock()
 		return
 	}
-	w.out = o
+	w.out = out
 	f(w.engine, time.Now())
 	w.out = nil
 	if next := w.engine.Next(); !next.IsZero() && (w.armed.IsZero() || next.Before(w.armed)) {
@@ -141,15 +157,19 @@ func (w *Worker) do(o *outbox, f func(e *turn.Engine, now time.Time)) {
 		default:
 		}
 	}
+	rest := w.rest
+	w.rest = nil
 	w.mu.Unlock()
-	o.flush()
+	out.Flush()
+	for _, f := range rest {
+		f()
+	}
 }
 
 // clock lets the engine expire what is due.
 func (w *Worker) clock() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	o := &outbox{w: w}
 	for {
 		select {
 		case <-w.done:
@@ -158,7 +178,7 @@ func (w *Worker) clock() {
 		case <-timer.C:
 		}
 		var wait time.Duration
-		w.do(o, func(e *turn.Engine, now time.Time) {
+		w.do(func(e *turn.Engine, now time.Time) {
 			e.Expire(now)
 			w.armed = e.Next()
 			wait = time.Hour
@@ -214,7 +234,7 @@ func (w *Worker) ending(err error) error {
 }
 
 // drop counts something that went nowhere, outside of the engine.
-func (w *Worker) drop(reason string) { w.drops.add(reason) }
+func (w *Worker) drop(reason string) { w.drops.add(reason, 1) }
 
 // Idle returns a channel that is closed as soon as there is no allocation.
 func (w *Worker) Idle() <-chan struct{} {
@@ -240,7 +260,7 @@ func (w *Worker) settle() {
 
 // Revoke ends the allocations of a user and returns how many there were.
 func (w *Worker) Revoke(user string) (n int) {
-	w.do(&outbox{w: w}, func(e *turn.Engine, _ time.Time) { n = e.Revoke(user) })
+	w.do(func(e *turn.Engine, _ time.Time) { n = e.Revoke(user) })
 	return n
 }
 
@@ -260,7 +280,7 @@ func (w *Worker) Close() error {
 	w.mu.Unlock()
 	if first {
 		close(w.done)
-		w.do(&outbox{w: w}, func(e *turn.Engine, _ time.Time) {
+		w.do(func(e *turn.Engine, _ time.Time) {
 			e.Close()
 			w.stopped = true
 		})
@@ -272,5 +292,8 @@ func (w *Worker) Close() error {
 		}
 	}
 	w.running.Wait()
+	if err := w.ports.Close(); first && err != nil {
+		faults = append(faults, err)
+	}
 	return errors.Join(faults...)
 }
