@@ -111,8 +111,9 @@ func (s *Socket) serveBatches(handle Handler, lost Lost) error {
 	if err != nil {
 		return err
 	}
-	out, in := NewOutbox(lost), newReader()
+	in, out := newReader(), NewOutbox(lost)
 	arrivals := make([]Arrival, 1)
+	var patience pause
 	var failure error
 	err = raw.Read(func(fd uintptr) bool {
 		for {
@@ -120,26 +121,30 @@ func (s *Socket) serveBatches(handle Handler, lost Lost) error {
 			a := &arrivals[0]
 			*a = Arrival{Socket: s, Tag: s.options.Tag}
 			var more bool
+			var errors int
 			a.Datagrams, a.Lost, more, failure = in.receive(int(fd), s, batchSize)
-			if failure != nil && s.options.Errors {
-				var n int
-				if a.Failures, n = s.failures(nil); n > 0 {
-					failure = nil
-				}
+			if s.options.Errors && (failure != nil || !more) {
+				a.Failures, errors = s.failures(nil)
 			}
 			if len(a.Datagrams)+len(a.Failures) > 0 {
 				handle(out, arrivals)
 				out.Flush()
 			}
-			if failure != nil || !more && len(a.Failures) == 0 {
-				return failure != nil
+			switch {
+			case failure == nil || errors > 0:
+				patience = 0
+				if !more && errors == 0 {
+					return false
+				}
+			case !patience.wait(): // the system is short of something, and remains so
+				return true
 			}
 		}
 	})
-	if closed(err) {
+	switch {
+	case closed(err):
 		return ErrClosed
-	}
-	if failure != nil {
+	case failure != nil:
 		return os.NewSyscallError("recvmmsg", failure)
 	}
 	return err

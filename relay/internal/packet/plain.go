@@ -14,7 +14,7 @@ var buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
 func (s *Socket) servePlain(handle Handler, lost Lost) error {
 	out := NewOutbox(lost)
 	arrivals, datagrams := make([]Arrival, 1), make([]Datagram, 1)
-	var wait time.Duration
+	var patience pause
 	for {
 		a := &arrivals[0]
 		*a = Arrival{Socket: s, Tag: s.options.Tag}
@@ -23,7 +23,7 @@ func (s *Socket) servePlain(handle Handler, lost Lost) error {
 		case err == nil:
 			datagrams[0] = d
 			a.Datagrams = datagrams
-			wait = 0
+			patience = 0
 		case closed(err):
 			return ErrClosed
 		default: // an ICMP error, or the system is short of something
@@ -31,10 +31,9 @@ func (s *Socket) servePlain(handle Handler, lost Lost) error {
 			if a.Failures, n = s.failures(nil); n > 0 {
 				break
 			}
-			if wait = max(2*wait, time.Millisecond); wait > maxWait {
+			if !patience.wait() {
 				return err
 			}
-			time.Sleep(wait)
 			continue
 		}
 		if len(a.Datagrams)+len(a.Failures) > 0 {
@@ -47,8 +46,21 @@ func (s *Socket) servePlain(handle Handler, lost Lost) error {
 	}
 }
 
-// maxWait is after how long a pause between errors a socket is given up.
-const maxWait = time.Second
+// pause is how long to wait before reading is tried again.
+type pause time.Duration
+
+// maxPause is after how long a pause between errors in a row a socket is given up.
+const maxPause = time.Second
+
+// wait waits twice as long as before, and returns false when that would be too long.
+func (p *pause) wait() bool {
+	*p = max(2**p, pause(time.Millisecond))
+	if *p > pause(maxPause) {
+		return false
+	}
+	time.Sleep(time.Duration(*p))
+	return true
+}
 
 // receivePlain waits for a datagram. Its buffer goes back to buffers.
 func (s *Socket) receivePlain() (*[maxDatagram]byte, Datagram, error) {
