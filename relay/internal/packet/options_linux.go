@@ -81,7 +81,7 @@ func (s *Socket) control(f func(fd int)) error {
 		f(fd)
 		return nil
 	}
-	conn, ok := s.plain.(*net.UDPConn)
+	conn, ok := s.plain.(syscall.Conn)
 	if !ok {
 		return errors.ErrUnsupported
 	}

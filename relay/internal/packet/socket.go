@@ -36,7 +36,9 @@ func Adopt(conn net.PacketConn, mode Mode, options Options) (*Socket, error) {
 	}
 	udp, ok := conn.(*net.UDPConn)
 	if !ok {
-		s.plain = foreign{conn}
+		if s.plain, ok = conn.(plainConn); !ok {
+			s.plain = foreign{conn}
+		}
 		return s, nil
 	}
 	if err := setOptions(udp, s); err != nil {
