@@ -23,9 +23,8 @@ type batchSocket struct {
 	uses    atomic.Int32 // how many use fd; closing is set when it is to be closed
 	segment atomic.Int32 // size of the largest datagram that the kernel cuts out of a larger one; 0: it does not
 
-	of      *batchGroup  // of a group
-	slot    uint32       // there
-	adopted *net.UDPConn // of none
+	of   atomic.Pointer[batchGroup] // where it is started
+	slot uint32                     // there
 }
 
 const closing = 1 << 30
@@ -53,6 +52,11 @@ func (s *Socket) release() {
 }
 
 func (s *Socket) closeBatch() error {
+	fd, err := s.use() // so that the number stays this socket's until it is forgotten
+	if err != nil {
+		return err
+	}
+	defer s.done()
 	for {
 		n := s.batch.uses.Load()
 		if n >= closing {
@@ -62,21 +66,17 @@ func (s *Socket) closeBatch() error {
 			break
 		}
 	}
-	if g := s.batch.of; g != nil {
-		g.remove(s)
+	if g := s.batch.of.Load(); g != nil {
+		g.forget(s)
+		_ = unix.EpollCtl(g.fd, unix.EPOLL_CTL_DEL, fd, nil) // closing does it, too
 	}
-	var err error
-	if s.batch.adopted != nil {
-		err = s.batch.adopted.Close()
-	}
-	if s.batch.uses.Load() == closing {
-		s.release()
-	}
-	return err
+	s.end(ErrClosed)
+	return nil
 }
 
-// adopt takes a descriptor of its own for what is sent, so that the number stands for this socket as long as it is used.
-func (s *Socket) adopt(conn *net.UDPConn, mode Mode) error {
+// adopt takes a descriptor of its own and closes the other: Go's poller, which knows that, would be woken by every datagram that
+// has left.
+func (g *Group) adopt(s *Socket, conn *net.UDPConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
@@ -87,8 +87,9 @@ func (s *Socket) adopt(conn *net.UDPConn, mode Mode) error {
 	if err = errors.Join(err, os.NewSyscallError("fcntl", failure)); err != nil {
 		return err
 	}
-	s.batch.fd, s.batch.adopted = fd, conn
-	s.offload(mode)
+	_ = conn.Close() // there is nothing to lose
+	s.batch.fd = fd
+	s.offload(g.mode)
 	return nil
 }
 
@@ -103,51 +104,6 @@ func (s *Socket) offload(mode Mode) {
 		s.batch.segment.Store(maxDatagram)
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) // they come singly where it fails
-}
-
-// serveBatches waits by Go's poller, which tells once that something has come.
-func (s *Socket) serveBatches(handle Handler, lost Lost) error {
-	raw, err := s.batch.adopted.SyscallConn()
-	if err != nil {
-		return err
-	}
-	in, out := newReader(), NewOutbox(lost)
-	arrivals := make([]Arrival, 1)
-	var patience pause
-	var failure error
-	err = raw.Read(func(fd uintptr) bool {
-		for {
-			in.reset()
-			a := &arrivals[0]
-			*a = Arrival{Socket: s, Tag: s.options.Tag}
-			var more bool
-			var errors int
-			a.Datagrams, a.Lost, more, failure = in.receive(int(fd), s, batchSize)
-			if s.options.Errors && (failure != nil || !more) {
-				a.Failures, errors = s.failures(nil)
-			}
-			if len(a.Datagrams)+len(a.Failures) > 0 {
-				handle(out, arrivals)
-				out.Flush()
-			}
-			switch {
-			case failure == nil || errors > 0:
-				patience = 0
-				if !more && errors == 0 {
-					return false
-				}
-			case !patience.wait(): // the system is short of something, and remains so
-				return true
-			}
-		}
-	})
-	switch {
-	case closed(err):
-		return ErrClosed
-	case failure != nil:
-		return os.NewSyscallError("recvmmsg", failure)
-	}
-	return err
 }
 
 // call is a system call that does not wait.

@@ -28,9 +28,7 @@ func (*Socket) use() (int, error) { return 0, ErrClosed }
 
 func (*Socket) done() {}
 
-func (*Socket) adopt(*net.UDPConn, Mode) error { panic("packet: no batches here") }
-
-func (*Socket) serveBatches(Handler, Lost) error { panic("packet: no batches here") }
+func (*Group) adopt(*Socket, *net.UDPConn) error { panic("packet: no batches here") }
 
 func (*Socket) closeBatch() error { return nil }
 

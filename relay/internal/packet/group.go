@@ -17,7 +17,7 @@ type Group struct {
 	batch batchGroup
 
 	mu      sync.Mutex
-	sockets map[*Socket]struct{} // guarded by mu; in mode Plain
+	sockets map[*Socket]struct{} // guarded by mu; those with a goroutine of their own
 	closed  bool                 // guarded by mu
 	running sync.WaitGroup
 }
@@ -54,10 +54,35 @@ func (g *Group) Bind(addr netip.AddrPort, options Options) (*Socket, error) {
 	return s, nil
 }
 
+// Adopt takes over a socket that is bound already: it must not be used any more, and may be closed in favour of another descriptor. One
+// that is not of package net is read and written by its own methods, as in mode Plain.
+func (g *Group) Adopt(conn net.PacketConn, options Options) (*Socket, error) {
+	s := &Socket{options: options, ended: make(chan struct{})}
+	if addr, ok := conn.LocalAddr().(*net.UDPAddr); ok {
+		s.addr = plain(addr.AddrPort())
+		s.six = addr.AddrPort().Addr().Is6() // of "udp", IPv4 that is bound to no address is [::]
+	}
+	udp, ok := conn.(*net.UDPConn)
+	if !ok {
+		if s.plain, ok = conn.(plainConn); !ok {
+			s.plain = foreign{conn}
+		}
+		return s, nil
+	}
+	if err := setOptions(udp, s); err != nil {
+		return nil, err
+	}
+	if g.mode == Plain {
+		s.plain = udp
+		return s, nil
+	}
+	return s, g.adopt(s, udp)
+}
+
 // Start has the handler called with what arrives at a socket of the group, with this tag.
 func (g *Group) Start(s *Socket, tag any) error {
 	s.options.Tag = tag
-	if g.mode != Plain {
+	if s.plain == nil {
 		return g.watch(s)
 	}
 	g.mu.Lock()
@@ -67,12 +92,14 @@ func (g *Group) Start(s *Socket, tag any) error {
 	}
 	g.sockets[s] = struct{}{}
 	g.running.Go(func() {
-		for !errors.Is(s.servePlain(g.handle, g.lost), ErrClosed) {
-			continue // whoever opened it closes it; until then errors pass
+		err := s.servePlain(g.handle, g.lost)
+		for s.ended == nil && !errors.Is(err, ErrClosed) {
+			err = s.servePlain(g.handle, g.lost) // whoever opened it closes it; until then errors pass
 		}
 		g.mu.Lock()
 		delete(g.sockets, s)
 		g.mu.Unlock()
+		s.end(err)
 	})
 	return nil
 }

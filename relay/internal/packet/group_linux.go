@@ -150,24 +150,28 @@ func (g *Group) watch(s *Socket) error {
 	b.sockets[s.batch.slot] = s
 	b.marks[s.batch.slot]++
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.batch.slot), Pad: int32(b.marks[s.batch.slot])}
-	s.batch.of = b
 	b.mu.Unlock()
-	if err := unix.EpollCtl(b.fd, unix.EPOLL_CTL_ADD, s.batch.fd, &event); err != nil {
-		b.remove(s)
-		s.batch.of = nil
+	s.batch.of.Store(b)
+	fd, err := s.use() // it may be closed at any time, and has not seen the group then
+	if err != nil {
+		b.forget(s)
+		return err
+	}
+	defer s.done()
+	if err := unix.EpollCtl(b.fd, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		b.forget(s)
 		return os.NewSyscallError("epoll_ctl", err)
 	}
 	return nil
 }
 
-// remove forgets a socket.
-func (b *batchGroup) remove(s *Socket) {
+// forget frees the slot of a socket.
+func (b *batchGroup) forget(s *Socket) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.sockets[s.batch.slot] == s {
-		b.sockets[s.batch.slot] = nil
-		b.free = append(b.free, s.batch.slot)
-		_ = unix.EpollCtl(b.fd, unix.EPOLL_CTL_DEL, s.batch.fd, nil) // closing does it, too
+	if slot := s.batch.slot; int(slot) < len(b.sockets) && b.sockets[slot] == s {
+		b.sockets[slot] = nil
+		b.free = append(b.free, slot)
 	}
 }
 
@@ -179,6 +183,7 @@ type turn struct {
 	events   [turnSize]unix.EpollEvent
 	ready    []*Socket // those of the events
 	arrivals []Arrival
+	patience pause // with errors in a row
 }
 
 func newTurn(g *Group) *turn {
@@ -231,10 +236,15 @@ func (t *turn) read(s *Socket, events uint32) (more bool) {
 		return false
 	}
 	defer s.done()
+	share := fairShare
+	if s.ended != nil {
+		share = batchSize // an adopted one is everybody's
+	}
 	var left bool
-	// An error is a datagram's that was sent, and was in the error queue.
-	if a.Datagrams, a.Lost, left, err = t.in.receive(fd, s, fairShare); err != nil {
-		left = true
+	if a.Datagrams, a.Lost, left, err = t.in.receive(fd, s, share); err == nil {
+		t.patience = 0
+	} else if left = true; len(a.Failures) == 0 {
+		_ = t.patience.wait() // it was not about a datagram that had been sent: the system is short of something
 	}
 	if len(a.Datagrams)+len(a.Failures) > 0 {
 		t.arrivals = append(t.arrivals, a)

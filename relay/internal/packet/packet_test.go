@@ -218,18 +218,21 @@ func TestAnAdoptedSocketEchoes(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				conn, addr := listen(t, where[0], where[1])
-				s, err := Adopt(conn, m, Options{Local: true})
+				g := NewGroup(m, 1<<18, func(out *Outbox, arrivals []Arrival) {
+					for _, d := range arrivals[0].Datagrams {
+						out.Add(arrivals[0].Socket, Message{To: d.From, From: d.To, Head: []byte("> "), Body: d.Body})
+					}
+				}, func(_ *Socket, n int, err error) { t.Errorf("%d lost: %v", n, err) })
+				t.Cleanup(func() { _ = g.Close() })
+				s, err := g.Adopt(conn, Options{Local: true})
 				if err != nil {
 					t.Fatal(err)
 				}
+				if err := g.Start(s, "adopted"); err != nil {
+					t.Fatal(err)
+				}
 				done := make(chan error, 1)
-				go func() {
-					done <- s.Serve(func(out *Outbox, arrivals []Arrival) {
-						for _, d := range arrivals[0].Datagrams {
-							out.Add(s, Message{To: d.From, From: d.To, Head: []byte("> "), Body: d.Body})
-						}
-					}, func(_ *Socket, n int, err error) { t.Errorf("%d lost: %v", n, err) })
-				}()
+				go func() { done <- s.Wait() }()
 				met := netip.AddrPortFrom(netip.MustParseAddr(where[2]), addr.Port())
 				peer, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(met)) // takes answers from this address alone
 				if err != nil {
@@ -257,22 +260,36 @@ func TestAnAdoptedSocketEchoes(t *testing.T) {
 	})
 }
 
-// Whoever handed the socket over may close it, too.
-func TestClosingTheConnEndsServing(t *testing.T) {
+// slow is a socket that is not of package net.
+type slow struct{ net.PacketConn }
+
+func (s slow) ReadFrom(p []byte) (int, net.Addr, error) {
+	time.Sleep(time.Millisecond)
+	return s.PacketConn.ReadFrom(p)
+}
+
+func TestAForeignSocketIsServed(t *testing.T) {
 	inEveryMode(t, func(t *testing.T, m Mode) {
-		conn, _ := listen(t, "udp4", "127.0.0.1:0")
-		s, err := Adopt(conn, m, Options{})
+		g, b := group(t, m)
+		conn, addr := listen(t, "udp4", "127.0.0.1:0")
+		s, err := g.Adopt(slow{conn}, Options{Local: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		done := make(chan error, 1)
-		go func() { done <- s.Serve(func(*Outbox, []Arrival) {}, nil) }()
-		time.Sleep(10 * time.Millisecond)
-		_ = conn.Close()
-		if err := <-done; !errors.Is(err, ErrClosed) {
-			t.Errorf("Serve returned %v, want ErrClosed", err)
+		if err := g.Start(s, "foreign"); err != nil {
+			t.Fatal(err)
 		}
-		_ = s.Close()
+		from, fromAddr := listen(t, "udp4", "127.0.0.1:0")
+		if _, err := from.WriteToUDPAddrPort([]byte("hello"), addr); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.wait(t, 1)[0]; got.body != "hello" || got.from != fromAddr || got.tag != "foreign" {
+			t.Errorf("got %+v", got)
+		}
+		_ = conn.Close() // whoever made it may end it
+		if err := s.Wait(); !errors.Is(err, ErrClosed) {
+			t.Errorf("Wait: %v, want ErrClosed", err)
+		}
 	})
 }
 

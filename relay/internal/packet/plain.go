@@ -56,6 +56,7 @@ const maxPause = time.Second
 func (p *pause) wait() bool {
 	*p = max(2**p, pause(time.Millisecond))
 	if *p > pause(maxPause) {
+		*p = pause(maxPause)
 		return false
 	}
 	time.Sleep(time.Duration(*p))

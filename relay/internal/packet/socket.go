@@ -17,6 +17,9 @@ type Socket struct {
 	plain   plainConn // in mode Plain
 	batch   batchSocket
 	lost    atomic.Uint32 // what the system counts and was told of
+
+	ended   chan struct{} // of an adopted one; closed when it is not read any more
+	failure error         // why, when it is
 }
 
 // plainConn is what package net has for UDP, or what looks like it.
@@ -24,31 +27,6 @@ type plainConn interface {
 	ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error)
 	WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error)
 	Close() error
-}
-
-// Adopt makes a socket of one that is bound already, for [Socket.Serve]. One that is not of package net is used
-// in mode Plain.
-func Adopt(conn net.PacketConn, mode Mode, options Options) (*Socket, error) {
-	s := &Socket{options: options}
-	if addr, ok := conn.LocalAddr().(*net.UDPAddr); ok {
-		s.addr = plain(addr.AddrPort())
-		s.six = addr.AddrPort().Addr().Is6() // of "udp", IPv4 that is bound to no address is [::]
-	}
-	udp, ok := conn.(*net.UDPConn)
-	if !ok {
-		if s.plain, ok = conn.(plainConn); !ok {
-			s.plain = foreign{conn}
-		}
-		return s, nil
-	}
-	if err := setOptions(udp, s); err != nil {
-		return nil, err
-	}
-	if mode == Plain || !canBatch {
-		s.plain = udp
-		return s, nil
-	}
-	return s, s.adopt(udp, mode)
 }
 
 // Addr returns the address that the socket is bound to.
@@ -83,21 +61,27 @@ func (s *Socket) losses(now uint32) uint32 {
 // Buffer returns the size of the socket's receive buffer. Only Linux tells.
 func (s *Socket) Buffer() (size int, ok bool) { return s.granted() }
 
-// Serve calls the handler with what arrives at an adopted socket, until that is closed, which is [ErrClosed], or
-// reading fails.
-func (s *Socket) Serve(handle Handler, lost Lost) error {
-	if s.plain != nil {
-		return s.servePlain(handle, lost)
-	}
-	return s.serveBatches(handle, lost)
+// Wait waits until the socket is closed, which is [ErrClosed], or cannot be read any more. It is for a socket that was adopted and
+// started.
+func (s *Socket) Wait() error {
+	<-s.ended
+	return s.failure
 }
 
-// Close closes the socket, and the one that was adopted. What is being sent by it still leaves.
+// Close closes the socket. What is being sent by it still leaves.
 func (s *Socket) Close() error {
 	if s.plain != nil {
 		return s.plain.Close()
 	}
 	return s.closeBatch()
+}
+
+// end says that an adopted socket has been closed, or why it is not read any more.
+func (s *Socket) end(failure error) {
+	if s.ended != nil {
+		s.failure = failure
+		close(s.ended)
+	}
 }
 
 // closed reports whether an error says that a socket is.

@@ -32,11 +32,11 @@ func TestNothingIsAllocatedPerRelayedPacket(t *testing.T) {
 			out := packet.NewOutbox(w.lost)
 			fromClient := func(p []byte) func() {
 				arrivals := []packet.Arrival{{Socket: l.socket, Tag: l, Datagrams: repeated(client, p)}}
-				return func() { l.receive(out, arrivals) }
+				return func() { w.receive(out, arrivals) }
 			}
 			fromPeer := func(from netip.AddrPort) func() {
 				arrivals := []packet.Arrival{{Socket: of.socket, Tag: of, Datagrams: repeated(from, payload)}}
-				return func() { w.fromPeers(out, arrivals) }
+				return func() { w.receive(out, arrivals) }
 			}
 			for name, f := range map[string]func(){
 				"ChannelData to a peer":       fromClient(bound),
@@ -99,11 +99,15 @@ func relaying(t *testing.T, mode packet.Mode) (w *Worker, l *listener, of *port,
 		t.Fatal(err)
 	}
 	seen := make(chan *port, 1)
-	w.ports = packet.NewGroup(mode, relayBuffer, func(_ *packet.Outbox, arrivals []packet.Arrival) {
-		select {
-		case seen <- arrivals[0].Tag.(*port):
-		default: // the test calls the handler itself
+	w.sockets = packet.NewGroup(mode, relayBuffer, func(out *packet.Outbox, arrivals []packet.Arrival) {
+		if of, ok := arrivals[0].Tag.(*port); ok {
+			select {
+			case seen <- of:
+			default: // the test calls the handler itself
+			}
+			return
 		}
+		w.receive(out, arrivals)
 	}, w.lost)
 	server, _ := listenUDP(t)
 	done := make(chan error, 1)

@@ -14,56 +14,39 @@ type listener struct {
 	w        *Worker
 	socket   *packet.Socket
 	number   uint32
+	closed   bool // guarded by w.mu; what still arrives is nobody's
 	sessions sessions
 }
 
-// ServePackets serves a UDP socket until reading from it fails or the worker is closed, and closes it.
-func (w *Worker) ServePackets(socket net.PacketConn) error {
+// ServePackets serves a UDP socket, which it takes over, until reading from it fails or the worker is closed, and closes it.
+func (w *Worker) ServePackets(conn net.PacketConn) error {
 	l := &listener{w: w}
 	l.sessions.byAddr = make(map[pair]*session)
+	if sized, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
+		_ = sized.SetReadBuffer(listenerBuffer) // what the system grants must do
+	}
+	socket, err := w.sockets.Adopt(conn, packet.Options{Local: unspecified(conn.LocalAddr()), Tag: l})
+	if err != nil {
+		_ = conn.Close() // the first error says it all
+		return err
+	}
+	l.socket = socket
 	if err := w.enter(socket); err != nil {
 		_ = socket.Close() // there is no more use for it, nor for the error
 		return err
 	}
 	defer w.leave(socket)
-	if sized, ok := socket.(interface{ SetReadBuffer(int) error }); ok {
-		_ = sized.SetReadBuffer(listenerBuffer) // what the system grants must do
-	}
-	adopted, err := packet.Adopt(socket, w.cfg.Mode, packet.Options{Local: unspecified(socket.LocalAddr()), Tag: l})
-	if err != nil {
-		return err
-	}
-	l.socket = adopted
-	w.buffers.listeners.Do(func() { w.checkBuffer(adopted, listenerBuffer, "listener") })
+	w.buffers.listeners.Do(func() { w.checkBuffer(socket, listenerBuffer, "listener") })
 	w.mu.Lock()
 	w.lastNumber++
 	l.number = w.lastNumber
 	w.listeners[l.number] = l
 	w.mu.Unlock()
-	err = l.socket.Serve(l.receive, w.lost)
-	l.close()
-	w.kernel.Add(uint64(l.socket.Lost()))
-	_ = l.socket.Close() // nothing is sent by it any more
-	return w.ending(err)
-}
-
-// receive feeds the engine, and DTLS.
-func (l *listener) receive(out *packet.Outbox, arrivals []packet.Arrival) {
-	datagrams := arrivals[0].Datagrams
-	l.w.kernel.Add(uint64(arrivals[0].Lost))
-	l.w.feed(out, func(e *turn.Engine, now time.Time) {
-		for i := range datagrams {
-			d := &datagrams[i]
-			if !l.secure(d) {
-				e.FromClient(now, turn.Client{Addr: d.From, Local: d.To, Transport: turn.UDP, Listener: l.number}, d.Body)
-			}
-		}
-	})
-	for i := range datagrams {
-		if d := &datagrams[i]; l.secure(d) {
-			l.handOver(d.Body, pair{d.From, d.To})
-		}
+	if err = w.sockets.Start(socket, l); err == nil {
+		err = socket.Wait()
 	}
+	l.close()
+	return w.ending(err)
 }
 
 // secure says whether a datagram is one of DTLS.
@@ -99,6 +82,7 @@ func (l *listener) close() {
 			e.Gone(c)
 		}
 		delete(l.w.listeners, l.number)
+		l.closed = true
 	})
 }
 

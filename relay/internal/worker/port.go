@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"time"
 
 	"github.com/parley-rtc/parley/relay/internal/packet"
 	"github.com/parley-rtc/parley/relay/internal/turn"
@@ -23,24 +22,7 @@ type port struct {
 // start begins to pass on what arrives. w.mu is held.
 func (p *port) start(r *turn.Relay) error {
 	p.relay = r
-	return p.w.ports.Start(p.socket, p)
-}
-
-// fromPeers handles what has arrived at relay sockets.
-func (w *Worker) fromPeers(out *packet.Outbox, arrivals []packet.Arrival) {
-	w.feed(out, func(e *turn.Engine, now time.Time) {
-		for i := range arrivals {
-			a := &arrivals[i]
-			relay := a.Tag.(*port).relay
-			for _, f := range a.Failures {
-				e.Unreachable(now, relay, f.To, turn.ICMP{Type: f.Type, Code: f.Code, MTU: f.Info})
-			}
-			for j := range a.Datagrams {
-				e.FromPeer(now, relay, a.Datagrams[j].From, a.Datagrams[j].Body)
-			}
-			w.kernel.Add(uint64(a.Lost))
-		}
-	})
+	return p.w.sockets.Start(p.socket, p)
 }
 
 // Send implements [turn.Port].

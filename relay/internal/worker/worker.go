@@ -70,7 +70,7 @@ type Worker struct {
 	drops   reasons       // what is dropped outside of the engine
 	kernel  atomic.Uint64 // what the system dropped before it was read, as far as it is told of
 	buffers buffers
-	ports   *packet.Group // relay sockets
+	sockets *packet.Group // of UDP
 	outs    sync.Pool     // *packet.Outbox that nobody uses
 
 	mu         sync.Mutex
@@ -115,7 +115,7 @@ func New(s Settings) (*Worker, error) {
 		done:      make(chan struct{}),
 	}
 	w.outs.New = func() any { return packet.NewOutbox(w.lost) }
-	w.ports = packet.NewGroup(s.Mode, relayBuffer, w.fromPeers, w.lost)
+	w.sockets = packet.NewGroup(s.Mode, relayBuffer, w.receive, w.lost)
 	for i := range w.pools {
 		w.pools[i] = pools{udp: newPool(s.MinPort, s.MaxPort), tcp: newPool(s.MinPort, s.MaxPort)}
 	}
@@ -292,7 +292,7 @@ func (w *Worker) Close() error {
 		}
 	}
 	w.running.Wait()
-	if err := w.ports.Close(); first && err != nil {
+	if err := w.sockets.Close(); first && err != nil {
 		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
