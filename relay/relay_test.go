@@ -215,7 +215,7 @@ func TestSeveralListenersShareTheRelay(t *testing.T) {
 	server, first := serve(t, Config{})
 	conn := listen(t)
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(conn) }()
+	go func() { done <- server.Serve(struct{ net.PacketConn }{conn}) }() // which its owner may close
 
 	alice, aliceClient := allocate(t, first, "alice", "secret")
 	bob, bobClient := allocate(t, conn.LocalAddr().String(), "bob", "secret")

@@ -115,6 +115,9 @@ func (s *Server) engine() turn.Config {
 // Serve answers STUN and TURN on a UDP socket, over DTLS as well if the server has certificates, until reading
 // from it fails, or until Shutdown or Close, after which it returns [ErrServerClosed]. It closes conn, and the
 // allocations made through it end. Several sockets may be served at once, by a call of Serve each.
+//
+// A [net.UDPConn] is taken over: it is closed at once in favour of another descriptor, which packets are moved through in
+// batches, so closing it later does not end Serve. Any other socket is used by its own methods.
 func (s *Server) Serve(conn net.PacketConn) error {
 	return ending(conn.LocalAddr(), s.worker.ServePackets(conn))
 }
