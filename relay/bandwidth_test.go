@@ -157,6 +157,9 @@ func TestBandwidthOfStreams(t *testing.T) {
 					t.Fatal(err)
 				}
 				data := c.bind(id, "")
+				if err := data.SetDeadline(time.Time{}); err != nil { // that of its last answer
+					t.Fatal(err)
+				}
 				for _, conn := range []net.Conn{peer, data.Conn} { // as fast as it goes, both ways
 					ends.Go(func() { _, _ = io.Copy(conn, zeros{}) })
 					ends.Go(func() { _, _ = io.Copy(count{&arrived}, conn) })
