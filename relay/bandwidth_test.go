@@ -14,7 +14,7 @@ import (
 
 const (
 	limit  = 4_000_000 // bits in a second
-	packet = 1000      // bytes
+	payload = 1000      // bytes
 )
 
 // flood sends about twice the limit until the test ends.
@@ -25,15 +25,15 @@ func flood(t *testing.T, send func(p []byte)) {
 	group.Go(func() {
 		ticker := time.NewTicker(5 * time.Millisecond)
 		defer ticker.Stop()
-		p := make([]byte, 4+packet) // behind the header of ChannelData
-		p[0], p[2], p[3] = 0x40, packet>>8, packet&0xff
+		p := make([]byte, 4+payload) // behind the header of ChannelData
+		p[0], p[2], p[3] = 0x40, payload>>8, payload&0xff
 		for {
 			select {
 			case <-stop:
 				return
 			case <-ticker.C:
 			}
-			for range limit * 2 / 8 / packet / 200 {
+			for range limit * 2 / 8 / payload / 200 {
 				send(p)
 			}
 		}
@@ -49,8 +49,8 @@ func meter(read func(p []byte) (int, error), total *atomic.Int64) {
 		if err != nil {
 			return
 		}
-		if n >= packet {
-			total.Add(packet)
+		if n >= payload {
+			total.Add(payload)
 		}
 	}
 }

@@ -2,12 +2,14 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -43,6 +45,7 @@ func newServer(t *testing.T, cfg Config) *Server {
 		cfg.Users = map[string]string{"alice": "secret", "bob": "secret"}
 	}
 	cfg.Logger = slog.New(slog.DiscardHandler)
+	cfg.UDPMode = cmp.Or(cfg.UDPMode, os.Getenv("PARLEY_TEST_UDP_MODE")) // to run the tests in another
 	server, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

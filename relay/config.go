@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/relay/credentials"
+	"github.com/parley-rtc/parley/relay/internal/packet"
 )
 
 // Config says what a Server does. A field left zero has the default it documents. At least one of
@@ -40,6 +41,11 @@ type Config struct {
 	// WideChannels allows channel numbers up to 0x7FFF, as old clients choose them (RFC 5766 section 11), and not only
 	// those up to 0x4FFF (RFC 8656 section 12).
 	WideChannels bool
+
+	// UDPMode is how UDP packets are read and written: "offload", many at a time and with the offloads of the kernel (UDP_SEGMENT,
+	// UDP_GRO), "batch", many at a time without them, or "plain", one by one by package net. What the system lacks is done
+	// without. Default "offload".
+	UDPMode string
 
 	// GetCertificate returns the certificate for a client that comes over TLS or DTLS. It may be called
 	// concurrently, and with a hello that says no more than the server's name. Without it the server speaks neither.
@@ -132,6 +138,10 @@ func (c Config) resolved() (Config, error) {
 		fault("Realm is %d bytes long, at most 127 are allowed", len(c.Realm))
 	}
 
+	c.UDPMode = cmp.Or(c.UDPMode, packet.Offload.String())
+	if _, known := packet.ParseMode(c.UDPMode); !known {
+		fault("UDPMode %q is not offload, batch or plain", c.UDPMode)
+	}
 	c.resolveAddresses(fault)
 	c.MinPort, c.MaxPort = cmp.Or(c.MinPort, 49152), cmp.Or(c.MaxPort, 65535)
 	if c.MinPort > c.MaxPort {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/relay/credentials"
+	"github.com/parley-rtc/parley/relay/internal/packet"
 	"github.com/parley-rtc/parley/relay/internal/policy"
 	"github.com/parley-rtc/parley/relay/internal/turn"
 	"github.com/parley-rtc/parley/relay/internal/worker"
@@ -44,7 +45,9 @@ func New(cfg Config) (*Server, error) {
 		Bits:                 cfg.Bits,
 	})}
 	s.access.Store(access)
+	mode, _ := packet.ParseMode(cfg.UDPMode)
 	s.worker, err = worker.New(worker.Settings{
+		Mode:           mode,
 		Engine:         s.engine(),
 		Relays:         [2]worker.Address{{Bind: cfg.RelayBind, Public: cfg.PublicIP}, {Bind: cfg.RelayBindIPv6, Public: cfg.PublicIPv6}},
 		MinPort:        cfg.MinPort,

@@ -33,6 +33,7 @@ type flags struct {
 	Ports         daemon.PortRange       `group:"Relaying" help:"Ports of relayed addresses." default:"49152-65535" env:"PARLEY_PORTS"`
 	DefaultFamily string                 `group:"Relaying" help:"What clients get that ask for no address family: ipv4, or keep for the one they come from; keep where there is no IPv4." enum:",ipv4,keep" default:"" env:"PARLEY_DEFAULT_FAMILY" placeholder:"ipv4|keep"`
 	RelayTCP      bool                   `group:"Relaying" name:"relay-tcp" help:"Relay TCP, too, for clients that come over TCP or TLS (RFC 6062)." env:"PARLEY_RELAY_TCP"`
+	UDPMode       string                 `group:"Relaying" name:"udp-mode" help:"How UDP packets are moved: offload, batch or plain; others than the first are for systems on which it fails." enum:"offload,batch,plain" default:"offload" env:"PARLEY_UDP_MODE" placeholder:"MODE"`
 	WideChannels  bool                   `group:"Relaying" help:"Allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
 	AllowPeer     []netip.Prefix         `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
 	DenyPeer      []netip.Prefix         `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
@@ -83,6 +84,7 @@ func (f *flags) config(ctx context.Context, log *slog.Logger) (relay.Config, err
 		MinPort:                 f.Ports.Min,
 		MaxPort:                 f.Ports.Max,
 		TCPRelaying:             f.RelayTCP,
+		UDPMode:                 f.UDPMode,
 		WideChannels:            f.WideChannels,
 		AllowLoopback:           f.AllowLoopback,
 		NAT64:                   f.NAT64,

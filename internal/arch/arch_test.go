@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"signaling/internal/tally":       {},
 	"signaling/internal/websocket":   {"signaling/internal/socket"},
 
-	"relay":                 {"relay/credentials", "relay/internal/policy", "relay/internal/turn", "relay/internal/worker"},
+	"relay":                 {"relay/credentials", "relay/internal/packet", "relay/internal/policy", "relay/internal/turn", "relay/internal/worker"},
 	"relay/credentials":     {},
 	"relay/internal/worker": {"relay/internal/packet", "relay/internal/turn"},
 	"relay/internal/packet": {},

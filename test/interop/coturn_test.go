@@ -25,7 +25,7 @@ const (
 )
 
 // attempts bounds how many of coturn's clients run at once: mostly they wait for each other.
-var attempts = make(chan struct{}, 12)
+var attempts = make(chan struct{}, 20)
 
 // attempt is a run of coturn's client.
 type attempt struct {
@@ -77,14 +77,17 @@ func (a *attempt) nothingLost(t *testing.T, streams int) {
 	}
 }
 
+// exchanged is with a listener, by flags of coturn's client.
+type exchanged struct {
+	addr  string
+	flags []string
+}
+
 func TestCoturnsClientLosesNothing(t *testing.T) {
 	relay := startRelay(t)
 	lived := []string{"-u", "alice", "-W", "s3cret"}
 	// -y lets pairs of clients talk to each other; without -c each has a second port, as for RTCP.
-	tests := map[string]struct {
-		addr  string
-		flags []string
-	}{
+	tests := map[string]exchanged{
 		"UDP":                                {relay.udp, []string{"-c"}},
 		"UDP, pairs of ports":                {relay.udp, nil},
 		"UDP, fixed password":                {relay.udp, []string{"-c", "-u", "bob", "-w", "secret"}},
@@ -113,6 +116,15 @@ func TestCoturnsClientLosesNothing(t *testing.T) {
 		"DTLS, indications, relayed by IPv6": {relay.udp, []string{"-S", "-s", "-x", "-c"}},
 		"TCP relayed over TCP":               {relay.tcp, []string{"-T"}},
 		"TCP relayed over TLS":               {relay.tls, []string{"-T", "-S"}},
+	}
+	for _, mode := range []string{"batch", "plain"} { // those above are with offloads
+		relay := startRelay(t, "--udp-mode="+mode)
+		for name, flags := range map[string][]string{
+			"UDP": {"-c"}, "UDP, pairs of ports": nil, "UDP, indications": {"-s", "-c"}, "UDP, without fragments": {"-g", "-c"},
+			"UDP, relayed by IPv6": {"-x", "-c"}, "DTLS": {"-S", "-c"},
+		} {
+			tests[name+", "+mode] = exchanged{relay.udp, flags}
+		}
 	}
 	running := make(map[string]*attempt)
 	for name, test := range tests {

@@ -21,6 +21,16 @@ const (
 // String returns the mode as a word.
 func (m Mode) String() string { return [...]string{"offload", "batch", "plain"}[m] }
 
+// ParseMode is the reverse of String.
+func ParseMode(word string) (Mode, bool) {
+	for _, m := range []Mode{Offload, Batch, Plain} {
+		if m.String() == word {
+			return m, true
+		}
+	}
+	return 0, false
+}
+
 // Options are those of a socket.
 type Options struct {
 	// Local asks for the address that datagrams were sent to, for sockets that are bound to none.
