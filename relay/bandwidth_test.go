@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	limit  = 4_000_000 // bits in a second
+	limit   = 4_000_000 // bits in a second
 	payload = 1000      // bytes
 )
 
