@@ -32,11 +32,16 @@ func main() {
 	}
 }
 
+// mostFlows is how many allocations loads are spread over at most.
+const mostFlows = 10_000
+
 type options struct {
 	servers []contender.Kind
 	n       int
 	rounds  int
 	settle  time.Duration
+	each    time.Duration
+	only    string
 	field   contender.Field
 }
 
@@ -47,6 +52,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&o.n, "n", 10_000, "allocations")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds, of which the medians count")
 	f.DurationVar(&o.settle, "settle", 10*time.Second, "how long allocations are idle before memory is read")
+	f.DurationVar(&o.each, "for", 3*time.Second, "how long each load of packets lasts")
+	f.StringVar(&o.only, "only", "", "measure this alone: memory or packets")
 	f.StringVar(&o.field.Turn, "turn", "bin/turn", "cmd/turn's binary")
 	servers := f.String("servers", "", "servers, separated by commas (default all: coturn,parley,pion/turn)")
 	serve := f.String("serve", "", "be pion/turn's server at this address")
@@ -68,6 +75,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if o.n < 1 || o.n > 16_000 {
 		return fmt.Errorf("-n: %d is not 1 to 16000, for which there are ports", o.n)
 	}
+	if !slices.Contains([]string{"", "memory", "packets"}, o.only) {
+		return fmt.Errorf("-only: %q is not memory or packets", o.only)
+	}
+	if o.each < 100*time.Millisecond {
+		return fmt.Errorf("-for: %v is less than 100ms", o.each)
+	}
 	if o.rounds < 1 {
 		return fmt.Errorf("-rounds: %d is less than 1", o.rounds)
 	}
@@ -76,9 +89,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // run lets the servers take turns.
 func (o options) run(ctx context.Context, out io.Writer) error {
-	if err := raiseFiles(uint64(o.n) + 200); err != nil {
+	if err := raiseFiles(uint64(max(o.n, mostFlows)) + 200); err != nil {
 		return err
 	}
+	var faults []error
+	if o.only != "packets" {
+		faults = append(faults, o.memories(ctx, out))
+	}
+	if o.only != "memory" && ctx.Err() == nil {
+		faults = append(faults, o.paths(ctx, out))
+	}
+	return errors.Join(faults...)
+}
+
+// memories measures what allocations hold.
+func (o options) memories(ctx context.Context, out io.Writer) error {
 	results := make(map[contender.Kind][]held)
 	var faults []error
 	for range o.rounds {
@@ -95,6 +120,29 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	return errors.Join(append(faults, report(out, o.n, results))...)
+}
+
+// paths measures what packets cost.
+func (o options) paths(ctx context.Context, out io.Writer) error {
+	all := cells(o.each)
+	all = slices.DeleteFunc(all, func(c cell) bool { return c.flows > max(o.n, 50) })
+	results := make(map[cell]map[contender.Kind][]carried)
+	var faults []error
+	for range o.rounds {
+		for _, kind := range o.servers {
+			err := path(ctx, o.field, kind, all, func(c cell, r carried) {
+				if results[c] == nil {
+					results[c] = make(map[contender.Kind][]carried)
+				}
+				results[c][kind] = append(results[c][kind], r)
+			})
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(append(faults, reportPath(out, all, results))...)
 }
 
 // raiseFiles lets this process and the servers it starts open so many files.

@@ -26,19 +26,24 @@ func TestMain(m *testing.M) {
 	leaktest.Main(m)
 }
 
-func TestMemoryOfEveryServer(t *testing.T) {
+func TestEveryServerIsMeasured(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "turn")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/parley-rtc/parley/cmd/turn").CombinedOutput(); err != nil {
 		t.Fatalf("build cmd/turn: %v\n%s", err, out)
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"-n=50", "-rounds=1", "-settle=500ms", "-turn=" + binary}, &out); err != nil {
+	if err := run(t.Context(), []string{"-n=50", "-rounds=1", "-settle=500ms", "-for=200ms", "-turn=" + binary}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	for _, kind := range contender.Kinds {
 		row := regexp.MustCompile(`(?m)^ *` + string(kind) + `( +-?[0-9.]+){4}( +-?[0-9.–]+) +[1-9][0-9]*$`)
 		if !row.Match(out.Bytes()) {
 			t.Errorf("no row for %s:\n%s", kind, &out)
+		}
+		// Nothing but a load at which even a loaded machine loses nothing.
+		row = regexp.MustCompile(`(?m)6 kpps(.*\n){1,3}? *` + string(kind) + `[^\n]*( +[0-9.–]+){6}$`)
+		if !row.Match(out.Bytes()) {
+			t.Errorf("no row of packets for %s:\n%s", kind, &out)
 		}
 	}
 }
@@ -48,6 +53,8 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"-n":       {"-n=100000"},
 		"-rounds":  {"-rounds=0"},
 		"-servers": {"-servers=coturn,another"},
+		"-only":    {"-only=speed"},
+		"-for":     {"-for=1ms"},
 	} {
 		if err := run(t.Context(), args, &bytes.Buffer{}); err == nil || !regexp.MustCompile("^"+name+":").MatchString(err.Error()) {
 			t.Errorf("%v: got %v", args, err)

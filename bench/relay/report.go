@@ -58,13 +58,15 @@ func report(out io.Writer, n int, results map[contender.Kind][]held) error {
 }
 
 // median returns the median of a figure over rounds, or 0 if there is none.
-func median(rounds []held, of func(held) float64) float64 {
+func median(rounds []held, of func(held) float64) float64 { return medianOf(rounds, of) }
+
+func medianOf[R any](rounds []R, of func(R) float64) float64 {
 	if len(rounds) == 0 {
 		return 0
 	}
 	values := make([]float64, len(rounds))
-	for i, h := range rounds {
-		values[i] = of(h)
+	for i, r := range rounds {
+		values[i] = of(r)
 	}
 	slices.Sort(values)
 	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
