@@ -7,7 +7,7 @@
 # make abuse    the relay under floods and crowds of full size; some minutes of both cores
 # make fuzz     every fuzzer, for FUZZTIME each
 # make bench-signaling   compares the signaling server with others; about ten minutes
-# make bench-relay       compares the relay with coturn's and pion/turn's; two minutes
+# make bench-relay       compares the relay with coturn's and pion/turn's; eight minutes
 # make image    the container image, parley
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
