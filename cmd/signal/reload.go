@@ -56,9 +56,9 @@ func (s *secrets) reload(stun relayService) error {
 }
 
 // reloads reads secrets and certificates again whenever SIGHUP asks for it, until stop is called, which waits for it. What is broken leaves
-// in force what was.
+// in force what was. It goes on after ctx ends: SIGHUP would end the process else, and with it what it drains.
 func reloads(ctx context.Context, s *secrets, stun relayService, certificates *daemon.Certificates, log *slog.Logger) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	asked, done := daemon.Reloads(ctx), make(chan struct{})
 	go func() {
 		defer close(done)

@@ -19,9 +19,10 @@ type reloader struct {
 	log          *slog.Logger
 }
 
-// start reloads whenever SIGHUP asks for it, until stop is called, which waits for it.
+// start reloads whenever SIGHUP asks for it, until stop is called, which waits for it. It goes on after ctx ends: SIGHUP would
+// end the process else, and with it the calls that it drains.
 func (r *reloader) start(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	asked, done := daemon.Reloads(ctx), make(chan struct{})
 	go func() {
 		defer close(done)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -128,6 +130,35 @@ func TestSIGHUPReadsTheFilesAgain(t *testing.T) {
 	hangUp(t, log, "msg=reloaded")
 	if said := log(); strings.Contains(said, "secret\n") || strings.Contains(said, "pass:word") || strings.Contains(said, "bob:other") {
 		t.Errorf("the log shows a password:\n%s", said)
+	}
+}
+
+// A process that drains reloads, too: it must not end of the signal that it lived with until then.
+func TestSIGHUPWhileDraining(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no SIGHUP")
+	}
+	spare := make(chan os.Signal, 1) // so that a process without a handler fails the test, and does not end it
+	signal.Notify(spare, syscall.SIGHUP)
+	defer signal.Stop(spare)
+	p, log := logged(t, "--listen=127.0.0.1:0", "--public-ip=127.0.0.1", "--user=alice:secret", "--admin-listen=:0")
+	relayed, err := hold(t, p.addrs[0], "alice", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := adminOf(t, p) + "/readyz"
+	p.stop()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if code, _ := ask(t, "GET", ready, ""); code == http.StatusServiceUnavailable {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it does not drain")
+		}
+	}
+	hangUp(t, log, "msg=reloaded")
+	if err := relayed.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
