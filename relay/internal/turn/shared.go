@@ -93,6 +93,9 @@ func (p *pool) reserve(now, n int64) int64 {
 	}
 }
 
+// giveBack returns what was reserved and will not be relayed: nobody has to wait for it.
+func (p *pool) giveBack(n int64) { p.paid.Add(-int64(price(n, p.rate))) }
+
 // Limited reports whether there is a limit of bits per second for all engines together.
 func (s *Shared) Limited() bool { return s.bits.rate > 0 }
 
@@ -103,6 +106,13 @@ func (s *Shared) Carry(now time.Time, n int) time.Duration {
 		return 0
 	}
 	return max(0, time.Duration(s.bits.reserve(now.UnixNano(), int64(n))-now.UnixNano()))
+}
+
+// GiveBack returns what Carry took, for a stream that has ended while it waited.
+func (s *Shared) GiveBack(n int) {
+	if s.bits.rate > 0 {
+		s.bits.giveBack(int64(n))
+	}
 }
 
 // lease is what an engine may relay of the pool, for datagrams, which do not wait.

@@ -75,6 +75,7 @@ func (c *client) pass(p *peerConn, to io.Writer, from io.Reader, first []byte, t
 	for chunk := first; ; {
 		if len(chunk) > 0 {
 			if wait := c.w.shared.Carry(time.Now(), len(chunk)); wait > 0 && !pause(wait, p.closed) {
+				c.w.shared.GiveBack(len(chunk)) // else whoever opens and ends streams makes all others wait
 				return false
 			}
 			if _, err := to.Write(chunk); err != nil {
