@@ -82,6 +82,9 @@ func (s *Server) serveICE(w http.ResponseWriter, r *http.Request, res resource) 
 	if refusal != nil {
 		return refusal
 	}
+	if _, err := s.store.Owner(r.Context(), res.ref(bearer(r))); err != nil { // kicked meanwhile: what it was given may be taken back already
+		return refusalOfStore(err, s.log)
+	}
 	replyJSON(w, http.StatusOK, reply)
 	return nil
 }
@@ -157,6 +160,9 @@ func (l *link) pushICE() time.Duration {
 	if refusal != nil {
 		return now() + retryPush
 	}
+	if _, err := s.store.Owner(ctx, l.ref); err != nil { // as in serveICE
+		return now() + retryPush
+	}
 	l.send(wire.Append(nil, wire.ICEFrame{Kind: wire.KindICE, ICEReply: reply}))
 	return nextRenewal(time.Duration(reply.TTL*float64(time.Second)), owner.Expires)
 }
@@ -192,6 +198,9 @@ func (s *Server) appendICE(frames []json.RawMessage, r *http.Request, ref store.
 	}
 	reply, refusal := s.iceFor(r.Context(), r, s.clientAddress(r), ref.Room, owner)
 	if refusal != nil {
+		return frames
+	}
+	if _, err := s.store.Owner(r.Context(), ref); err != nil { // as in serveICE
 		return frames
 	}
 	return append(frames, wire.Append(nil, wire.ICEFrame{Kind: wire.KindICE, ICEReply: reply}))

@@ -268,6 +268,30 @@ func TestAFailedHookIsNoReasonToEnd(t *testing.T) {
 	link.next()
 }
 
+// What a hook gives for a session that is kicked meanwhile is not handed out: whoever takes back what kicked peers were given
+// may have done so already.
+func TestAKickedSessionGetsNoServersThatComeTooLate(t *testing.T) {
+	var kick atomic.Pointer[func()]
+	hook := func(context.Context, signaling.ICERequest) (signaling.ICE, error) {
+		if f := kick.Load(); f != nil {
+			(*f)()
+		}
+		return signaling.ICE{Servers: []signaling.ICEServer{{URLs: []string{"turn:relay.example"}, Username: "late"}}}, nil
+	}
+	s := serve(t, signaling.Config{ICEServers: hook})
+	alice := s.join("room", as("alice"))
+	f := func() {
+		if err := s.Disconnect(context.Background(), "room", "alice"); err != nil {
+			t.Error(err)
+		}
+	}
+	kick.Store(&f)
+	r := s.call("GET", alice.path+"/ice", nil, "Authorization", "Bearer "+alice.Secret)
+	if r.status == http.StatusOK || r.refusal().Code != wire.Kicked {
+		t.Errorf("ice: %d %s", r.status, r.body)
+	}
+}
+
 func TestPollsWaitThoughTheHookFails(t *testing.T) {
 	hook := &relays{ttl: time.Hour}
 	s := serve(t, signaling.Config{ICEServers: hook.serve, Store: aged{memory.New(), time.Hour}})
