@@ -60,8 +60,8 @@ type Config struct {
 	StrictExpiry bool
 	// MaxSession is how long an allocation may live, however often it is refreshed. Default 24 h.
 	MaxSession time.Duration
-	// CredentialTTL is the longest time that a credential of the keyring may be good for: so long a revoked user
-	// is remembered. Default 24 h.
+	// CredentialTTL is the longest time that credentials of the keyring are made for: so long a revoked user is remembered.
+	// It is not checked: one that was made for longer is good again after that time. Default 24 h.
 	CredentialTTL time.Duration
 
 	// AllowPeers are peers allowed although denied by default, such as a private network that the
