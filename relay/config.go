@@ -111,7 +111,8 @@ type Config struct {
 	Alternate func(Client) (server netip.AddrPort, domain string, ok bool)
 
 	// Ended is told of every allocation that has ended, with what it has relayed: to bill for it, say. It is called with no lock held,
-	// possibly concurrently, and on the path of packets: so it should do little. Close returns after the last call.
+	// possibly concurrently, and on the path of packets: so it should do little. Close returns after the last call, but for those
+	// from a Revoke, Reload or Prober that still runs: these return after them.
 	Ended func(Allocation)
 
 	// Logger gets a line per allocation made and ended, at level Info, but none per packet.
