@@ -3,6 +3,7 @@ package signaling
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/store"
@@ -31,8 +32,8 @@ type Limits struct {
 }
 
 const (
-	maxLimit = 1 << 40               // for sums and products of limits not to overflow
-	maxFrame = wire.MaxPost - 16<<10 // what a POST can carry, which every client may have to use
+	maxLimit = min(1<<40, math.MaxInt>>1) // for sums and products of limits not to overflow
+	maxFrame = wire.MaxPost - 16<<10      // what a POST can carry, which every client may have to use
 )
 
 // Check returns what is wrong with the limits: what [New] would.
