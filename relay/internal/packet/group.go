@@ -12,7 +12,6 @@ type Group struct {
 	mode   Mode
 	handle Handler
 	lost   Lost
-	buffer int
 
 	batch batchGroup
 
@@ -22,13 +21,12 @@ type Group struct {
 	running sync.WaitGroup
 }
 
-// NewGroup returns an empty group, which costs nothing before a socket is started. Buffer is how many bytes may wait in
-// each socket, as far as the system grants it.
-func NewGroup(mode Mode, buffer int, handle Handler, lost Lost) *Group {
+// NewGroup returns an empty group, which costs nothing before a socket is started.
+func NewGroup(mode Mode, handle Handler, lost Lost) *Group {
 	if !canBatch {
 		mode = Plain
 	}
-	return &Group{mode: mode, handle: handle, lost: lost, buffer: buffer, sockets: make(map[*Socket]struct{})}
+	return &Group{mode: mode, handle: handle, lost: lost, sockets: make(map[*Socket]struct{})}
 }
 
 // Bind opens a socket at an address, whose port may be 0, and keeps what arrives until it is started. The error is that of
@@ -45,7 +43,6 @@ func (g *Group) Bind(addr netip.AddrPort, options Options) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetReadBuffer(g.buffer) // what the system grants must do
 	s := &Socket{options: options, addr: plain(conn.LocalAddr().(*net.UDPAddr).AddrPort()), six: addr.Addr().Is6(), plain: conn}
 	if err := setOptions(conn, s); err != nil {
 		_ = conn.Close() // the first error says it all

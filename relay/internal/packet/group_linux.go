@@ -92,7 +92,7 @@ func (g *Group) bind(addr netip.AddrPort, options Options) (*Socket, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	s.batch.fd = fd
-	if err := s.bind(addr, g.buffer); err != nil {
+	if err := s.bind(addr); err != nil {
 		_ = unix.Close(fd) // as above
 		return nil, fmt.Errorf("listen on %v/udp: %w", addr, err)
 	}
@@ -100,14 +100,13 @@ func (g *Group) bind(addr netip.AddrPort, options Options) (*Socket, error) {
 	return s, nil
 }
 
-func (s *Socket) bind(addr netip.AddrPort, buffer int) error {
+func (s *Socket) bind(addr netip.AddrPort) error {
 	fd := s.batch.fd
 	if s.six {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer) // what the system grants must do
 	if err := s.setOptions(fd); err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ package packet
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +34,9 @@ func putName(n *name, six bool, addr netip.AddrPort) uint32 {
 		return unix.SizeofSockaddrInet4
 	}
 	*n = name{Family: unix.AF_INET6, Port: port<<8 | port>>8, Addr: addr.Addr().As16()}
+	if zone := addr.Addr().Zone(); zone != "" {
+		n.Scope_id = scopeOf(zone)
+	}
 	return unix.SizeofSockaddrInet6
 }
 
@@ -41,7 +46,23 @@ func nameOf(n *name) netip.AddrPort {
 	if n.Family == unix.AF_INET {
 		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(n)).Addr), port)
 	}
-	return netip.AddrPortFrom(netip.AddrFrom16(n.Addr).Unmap(), port)
+	addr := netip.AddrFrom16(n.Addr).Unmap()
+	if n.Scope_id != 0 && addr.IsLinkLocalUnicast() {
+		addr = addr.WithZone(strconv.FormatUint(uint64(n.Scope_id), 10))
+	}
+	return netip.AddrPortFrom(addr, port)
+}
+
+// scopeOf returns the number of the interface that a zone names.
+func scopeOf(zone string) uint32 {
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n)
+	}
+	ifc, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0 // sending says so
+	}
+	return uint32(ifc.Index)
 }
 
 // putControl appends a control message to those in c, of which there are used bytes, and returns how many there are then.

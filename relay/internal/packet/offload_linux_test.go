@@ -57,9 +57,9 @@ func TestRunsTravelAsOne(t *testing.T) {
 // bound returns a socket that nobody reads.
 func bound(t *testing.T, m Mode) *Socket {
 	t.Helper()
-	g := NewGroup(m, 1<<20, func(*Outbox, []Arrival) {}, nil)
+	g := NewGroup(m, func(*Outbox, []Arrival) {}, nil)
 	t.Cleanup(func() { _ = g.Close() })
-	s, err := g.Bind(netip.AddrPortFrom(localhost, 0), Options{})
+	s, err := g.Bind(netip.AddrPortFrom(localhost, 0), Options{Receive: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func BenchmarkForward(b *testing.B) {
 	for _, m := range []Mode{Offload, Batch} {
 		for _, burst := range []int{1, 8} {
 			b.Run(fmt.Sprintf("%v/%d", m, burst), func(b *testing.B) {
-				g := NewGroup(m, 1<<20, nil, nil)
+				g := NewGroup(m, nil, nil)
 				defer func() { _ = g.Close() }()
 				var s [3]*Socket
 				for i := range s {
@@ -269,6 +269,26 @@ func BenchmarkForward(b *testing.B) {
 					b.StartTimer()
 				}
 			})
+		}
+	}
+}
+
+func TestNamesKeepWhatTheySay(t *testing.T) {
+	for _, test := range []struct {
+		addr string
+		six  bool
+		want string
+	}{
+		{"192.0.2.1:65535", false, "192.0.2.1:65535"},
+		{"192.0.2.1:1", true, "192.0.2.1:1"},
+		{"[2001:db8::1]:3478", true, "[2001:db8::1]:3478"},
+		{"[fe80::1%7]:3478", true, "[fe80::1%7]:3478"},
+		{"[fe80::1%lo]:3478", true, "[fe80::1%1]:3478"},
+	} {
+		var n name
+		putName(&n, test.six, netip.MustParseAddrPort(test.addr))
+		if got := nameOf(&n).String(); got != test.want {
+			t.Errorf("%s becomes %s, want %s", test.addr, got, test.want)
 		}
 	}
 }

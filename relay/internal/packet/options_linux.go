@@ -45,6 +45,14 @@ func (s *Socket) setOptions(fd int) error {
 			faults = append(faults, set(unix.IPPROTO_IP, unix.IP_PKTINFO))
 		}
 	}
+	for _, room := range []struct{ size, force, option int }{
+		{s.options.Receive, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF},
+		{s.options.Send, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF},
+	} {
+		if room.size > 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, room.force, room.size) != nil { // that is for administrators
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, room.option, room.size) // what the system grants must do
+		}
+	}
 	if s.options.Fragment {
 		faults = append(faults, s.discover(fd, unix.IP_PMTUDISC_DONT, 0))
 	}

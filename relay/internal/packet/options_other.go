@@ -7,8 +7,16 @@ import "net"
 // CanSetDF says that single datagrams can be sent with the DF bit.
 const CanSetDF = false
 
-// setOptions sets none: there are no such options here, or they are spelt otherwise on every system.
-func setOptions(*net.UDPConn, *Socket) error { return nil }
+// setOptions sets the sizes of buffers. The other options are not there, or are spelt otherwise on every system.
+func setOptions(conn *net.UDPConn, s *Socket) error {
+	if s.options.Receive > 0 {
+		_ = conn.SetReadBuffer(s.options.Receive) // what the system grants must do
+	}
+	if s.options.Send > 0 {
+		_ = conn.SetWriteBuffer(s.options.Send) // as above
+	}
+	return nil
+}
 
 func (*Socket) failures(into []Failure) ([]Failure, int) { return into, 0 }
 

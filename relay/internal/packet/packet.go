@@ -39,6 +39,8 @@ type Options struct {
 	Errors bool
 	// Fragment sends datagrams without the DF bit, whatever is known of the path.
 	Fragment bool
+	// Receive and Send are how many bytes may wait in the socket, each way, as far as the system grants it; 0: as it likes.
+	Receive, Send int
 	// Tag is what Arrival says of the socket.
 	Tag any
 }
@@ -48,7 +50,7 @@ const maxDatagram = 1<<16 - 1
 
 // Datagram is one that has arrived.
 type Datagram struct {
-	From netip.AddrPort // IPv4 not in its IPv4-mapped form, and without zone
+	From netip.AddrPort // IPv4 not in its IPv4-mapped form
 	To   netip.Addr     // the address of this host; zero unless asked for, and where the system does not tell
 	Body []byte
 }
@@ -84,10 +86,10 @@ type Message struct {
 
 var zeros [4]byte
 
-// plain returns an address without IPv4-mapped form and zone.
+// plain returns an address without its IPv4-mapped form.
 func plain(a netip.AddrPort) netip.AddrPort {
-	if addr := a.Addr(); addr.Is4In6() || addr.Zone() != "" {
-		return netip.AddrPortFrom(addr.Unmap().WithZone(""), a.Port())
+	if a.Addr().Is4In6() {
+		return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 	}
 	return a
 }

@@ -92,7 +92,7 @@ func (b *box) wait(t *testing.T, n int) []arrived {
 func group(t *testing.T, m Mode) (*Group, *box) {
 	t.Helper()
 	b := &box{}
-	g := NewGroup(m, 1<<20, b.handle, b.miss)
+	g := NewGroup(m, b.handle, b.miss)
 	t.Cleanup(func() { _ = g.Close() })
 	return g, b
 }
@@ -100,6 +100,7 @@ func group(t *testing.T, m Mode) (*Group, *box) {
 // open returns a socket of the group.
 func open(t *testing.T, g *Group, addr netip.Addr, tag any, options Options) *Socket {
 	t.Helper()
+	options.Receive = 1 << 20
 	s, err := g.Bind(netip.AddrPortFrom(addr, 0), options)
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +219,7 @@ func TestAnAdoptedSocketEchoes(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				conn, addr := listen(t, where[0], where[1])
-				g := NewGroup(m, 1<<18, func(out *Outbox, arrivals []Arrival) {
+				g := NewGroup(m, func(out *Outbox, arrivals []Arrival) {
 					for _, d := range arrivals[0].Datagrams {
 						out.Add(arrivals[0].Socket, Message{To: d.From, From: d.To, Head: []byte("> "), Body: d.Body})
 					}
@@ -339,7 +340,7 @@ func TestICMPErrorsAreTold(t *testing.T) {
 func TestSocketsComeAndGoUnderTraffic(t *testing.T) {
 	inEveryMode(t, func(t *testing.T, m Mode) {
 		var wrong atomic.Int64
-		g := NewGroup(m, 1<<18, func(_ *Outbox, arrivals []Arrival) {
+		g := NewGroup(m, func(_ *Outbox, arrivals []Arrival) {
 			for _, a := range arrivals {
 				for _, d := range a.Datagrams {
 					if string(d.Body) != fmt.Sprint(a.Tag) {

@@ -99,7 +99,7 @@ func relaying(t *testing.T, mode packet.Mode) (w *Worker, l *listener, of *port,
 		t.Fatal(err)
 	}
 	seen := make(chan *port, 1)
-	w.sockets = packet.NewGroup(mode, relayBuffer, func(out *packet.Outbox, arrivals []packet.Arrival) {
+	w.sockets = packet.NewGroup(mode, func(out *packet.Outbox, arrivals []packet.Arrival) {
 		if of, ok := arrivals[0].Tag.(*port); ok {
 			select {
 			case seen <- of:

@@ -22,10 +22,9 @@ type listener struct {
 func (w *Worker) ServePackets(conn net.PacketConn) error {
 	l := &listener{w: w}
 	l.sessions.byAddr = make(map[pair]*session)
-	if sized, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
-		_ = sized.SetReadBuffer(listenerBuffer) // what the system grants must do
-	}
-	socket, err := w.sockets.Adopt(conn, packet.Options{Local: unspecified(conn.LocalAddr()), Tag: l})
+	socket, err := w.sockets.Adopt(conn, packet.Options{
+		Local: unspecified(conn.LocalAddr()), Receive: listenerBuffer, Send: listenerBuffer, Tag: l,
+	})
 	if err != nil {
 		_ = conn.Close() // the first error says it all
 		return err

@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"errors"
 	"net/netip"
+	"syscall"
 
 	"github.com/parley-rtc/parley/relay/internal/packet"
 	"github.com/parley-rtc/parley/relay/internal/turn"
@@ -14,10 +16,17 @@ const largeQueue = 64 << 10
 func (w *Worker) later(f func()) { w.rest = append(w.rest, f) }
 
 // lost counts datagrams that could not be sent.
-func (w *Worker) lost(s *packet.Socket, n int, _ error) {
+func (w *Worker) lost(s *packet.Socket, n int, err error) {
+	_, client := s.Tag().(*listener)
+	full := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOBUFS)
 	reason := "relay-write-error"
-	if _, ok := s.Tag().(*listener); ok {
+	switch {
+	case client && full:
+		reason = "client-send-buffer-full"
+	case client:
 		reason = "client-write-error"
+	case full:
+		reason = "relay-send-buffer-full"
 	}
 	w.drops.add(reason, uint64(n))
 }

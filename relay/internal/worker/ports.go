@@ -60,7 +60,7 @@ func (w *Worker) Claim(r *turn.Relay, k turn.Kept) (turn.Opened, error) {
 // bind opens the socket of a port.
 func (w *Worker) bind(f turn.Family, number uint16) (*port, error) {
 	addr := netip.AddrPortFrom(w.cfg.Relays[f-1].Bind, number)
-	socket, err := w.sockets.Bind(addr, packet.Options{Errors: true, Fragment: true})
+	socket, err := w.sockets.Bind(addr, packet.Options{Errors: true, Fragment: true, Receive: relayBuffer})
 	if err != nil {
 		return nil, err
 	}

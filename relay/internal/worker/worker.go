@@ -115,7 +115,7 @@ func New(s Settings) (*Worker, error) {
 		done:      make(chan struct{}),
 	}
 	w.outs.New = func() any { return packet.NewOutbox(w.lost) }
-	w.sockets = packet.NewGroup(s.Mode, relayBuffer, w.receive, w.lost)
+	w.sockets = packet.NewGroup(s.Mode, w.receive, w.lost)
 	for i := range w.pools {
 		w.pools[i] = pools{udp: newPool(s.MinPort, s.MaxPort), tcp: newPool(s.MinPort, s.MaxPort)}
 	}
