@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"sync"
@@ -103,12 +104,16 @@ func (p *Process) Stop() {
 	}
 }
 
-// freePort returns a UDP port that was free a moment ago.
+// freePort returns a UDP port that was free a moment ago. It is below those that the system gives to whoever asks for any, so
+// that it stays free until a server has started.
 func freePort() (int, error) {
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return 0, err
+	for range 100 {
+		port := 10_000 + rand.IntN(10_000)
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil {
+			continue
+		}
+		return port, conn.Close()
 	}
-	defer func() { _ = conn.Close() }()
-	return conn.LocalAddr().(*net.UDPAddr).Port, nil
+	return 0, errors.New("no port from 10000 to 19999 is free")
 }

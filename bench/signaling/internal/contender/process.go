@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -163,14 +164,18 @@ func (p *Process) Quiet(ctx context.Context) error {
 	return fmt.Errorf("%s does not become idle", p.kind)
 }
 
-// freePort returns a port of 127.0.0.1 that nobody uses.
+// freePort returns a TCP port that was free a moment ago. It is below those that the system gives to whoever asks for any, so
+// that it stays free until a server has started.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for range 100 {
+		port := strconv.Itoa(10_000 + rand.IntN(10_000))
+		l, err := net.Listen("tcp", ":"+port)
+		if err != nil {
+			continue
+		}
+		return port, l.Close()
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return strconv.Itoa(port), l.Close()
+	return "", errors.New("no port from 10000 to 19999 is free")
 }
 
 // environ is this process's environment with more variables.
