@@ -47,6 +47,10 @@ type Config struct {
 	// (localhost, one without a dot, .local, .localhost).
 	Origins []string
 
+	// AllowOrigin allows further origins, such as those under names that change while the server runs. It is asked about what
+	// Origins, or the rule without them, does not allow, and must not block. Nil allows none.
+	AllowOrigin func(origin string) bool
+
 	// TrustedProxies are the addresses of proxies in front of the server, whose X-Forwarded-For is believed: the
 	// client is the last hop in it that is none of them. Without them everybody behind a proxy counts as one address. A
 	// connection without an IP address, such as of a Unix socket, counts as none.

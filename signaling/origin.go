@@ -29,6 +29,10 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (s *Server) originAllowed(origin, host string) bool {
+	return s.originConfigured(origin, host) || s.cfg.AllowOrigin != nil && s.cfg.AllowOrigin(origin)
+}
+
+func (s *Server) originConfigured(origin, host string) bool {
 	if len(s.cfg.Origins) > 0 {
 		return slices.ContainsFunc(s.cfg.Origins, func(allowed string) bool {
 			return allowed == "*" || strings.EqualFold(allowed, origin)

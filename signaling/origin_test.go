@@ -24,3 +24,15 @@ func TestRefusedOriginsAreLoggedOnceAndSoMany(t *testing.T) {
 		t.Errorf("400 requests from 200 origins are %d lines in the log", lines)
 	}
 }
+
+func TestAllowOriginAllowsMore(t *testing.T) {
+	allow := func(origin string) bool { return origin == "https://now.example" }
+	for name, origins := range map[string][]string{"beside the server's own": nil, "beside those given": {"https://app.example"}} {
+		s := serve(t, signaling.Config{Origins: origins, AllowOrigin: allow})
+		for origin, want := range map[string]int{"https://now.example": http.StatusCreated, "https://then.example": http.StatusForbidden} {
+			if _, r := s.try("room", ask(), "Origin", origin); r.status != want {
+				t.Errorf("%s: %s: got %d, want %d", name, origin, r.status, want)
+			}
+		}
+	}
+}

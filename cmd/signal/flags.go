@@ -19,7 +19,7 @@ import (
 // flags are the command line, each also a variable of the environment.
 type flags struct {
 	Listen      string   `help:"Address to serve signaling and the editor on, by default ${default}." default:":8080" env:"PARLEY_LISTEN" placeholder:"ADDR"`
-	PublicURL   string   `help:"URL under which browsers reach this server; the only web origin allowed then, beside --allow-origin." env:"PARLEY_PUBLIC_URL" placeholder:"URL"`
+	PublicURL   string   `help:"URL under which browsers reach this server; the only web origin allowed then, beside --allow-origin. By default that is the server itself, by an IP address, a name of its own network, or a name of its certificate." env:"PARLEY_PUBLIC_URL" placeholder:"URL"`
 	AllowOrigin []string `help:"Another web origin that may use the server, such as https://app.example. Repeatable." env:"PARLEY_ALLOW_ORIGIN" placeholder:"ORIGIN"`
 
 	PublicIP            daemon.PublicAddress `name:"public-ip" help:"IPv4 address under which clients reach the relay; PUBLIC/PRIVATE behind a 1:1 NAT that makes the one of the other. auto, or not given: found from the interfaces, or by --probe-stun if they have none that is public or it is auto." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
@@ -177,24 +177,13 @@ func (f *flags) publicIP() netip.Addr {
 	return daemon.PublicIP()
 }
 
-// origins are those that may use the server; nil: the server's own, as it is called.
-func (f *flags) origins() []string {
-	origins := f.AllowOrigin
-	if u, err := url.Parse(f.PublicURL); err == nil && u.Host != "" {
-		origins = append([]string{u.Scheme + "://" + u.Host}, origins...)
-	}
-	return origins
-}
-
 // announce prints what to open.
 func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService, admin net.Listener, certificates *daemon.Certificates) {
 	scheme, name := "http", ""
 	if certificates != nil {
 		scheme, name = "https", certificates.Name()
 	}
-	address := func(host string) string {
-		return fmt.Sprintf("%s://%s/", scheme, net.JoinHostPort(host, fmt.Sprint(listening.Port)))
-	}
+	address := func(host string) string { return originAt(scheme, host, listening.Port) + "/" }
 	local, everywhere := listening.IP.String(), listening.IP.IsUnspecified()
 	if everywhere {
 		local = "localhost"

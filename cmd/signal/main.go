@@ -74,7 +74,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		ice.urls = flags.TurnURL
 	}
 	cfg := signaling.Config{
-		ICEServers: ice.serve, Origins: flags.origins(), Limits: flags.limits(), TrustedProxies: flags.proxies, Logger: log,
+		ICEServers: ice.serve, Limits: flags.limits(), TrustedProxies: flags.proxies, Logger: log,
+		Origins: flags.origins(), AllowOrigin: flags.originOfCertificate(listener.Addr().(*net.TCPAddr).Port, certificates),
 	}
 	if flags.tokens() {
 		verifier, err := tokens.New(tokens.Config{

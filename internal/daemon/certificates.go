@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -54,6 +55,12 @@ func (c *Certificates) Name() string {
 		}
 	}
 	return ""
+}
+
+// Named says whether a host name is one of those that the certificate is for; a wildcard's are not.
+func (c *Certificates) Named(host string) bool {
+	host = strings.ToLower(host)
+	return checkDomain(host) == nil && slices.ContainsFunc(c.source.names(), func(name string) bool { return strings.EqualFold(name, host) })
 }
 
 // TLS returns the configuration of a listener that speaks the protocols, by their names of ALPN (RFC 7301). A client
