@@ -121,6 +121,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if stun.server != nil {
 		go func() { failed <- stun.server.Serve(stun.conn) }()
 	}
+	flags.WarnOfACME(log, listener.Addr())
 	flags.warnOpen(log, stun.server != nil)
 	health.SetReady(true)
 	flags.announce(stdout, listener.Addr().(*net.TCPAddr), stun, adminListener, certificates)

@@ -53,6 +53,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if err != nil {
 		return &daemon.UsageError{Err: err}
 	}
+	if f.ACMEDomain != nil && f.ListenTLS == nil {
+		return daemon.Usagef("--acme-domain needs --listen-tls: the authority connects to TLS under port 443 of the name to see whose it is")
+	}
 	certificates, err := f.Certificates(cfg.Logger)
 	switch {
 	case err != nil:
@@ -77,6 +80,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if err := announce(stdout, f, cfg, fronts, admin, generated); err != nil {
 		return errors.Join(err, closeAll(fronts), admin.Close())
 	}
+	f.WarnOfACME(cfg.Logger, addressesOf(fronts, "tls")...)
 	defer certificates.Watched()()
 	defer (&reloader{f, cfg, server, certificates, cfg.Logger}).start(ctx)()
 	cfg.Logger.Info("serving", "listeners", len(fronts), "public_ip", publicIPs(cfg), "found", cmp.Or(f.found.How, "given"))
@@ -156,6 +160,17 @@ func listen(f flags, server *relay.Server, certificates *daemon.Certificates) ([
 		}
 	}
 	return fronts, nil
+}
+
+// addressesOf returns where a transport is served.
+func addressesOf(fronts []front, transport string) []net.Addr {
+	var addrs []net.Addr
+	for _, f := range fronts {
+		if f.transport == transport {
+			addrs = append(addrs, f.addr)
+		}
+	}
+	return addrs
 }
 
 func closeAll(fronts []front) error {

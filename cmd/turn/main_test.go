@@ -140,6 +140,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"a certificate without a key":  {args: []string{"--tls-cert=cert.pem"}, want: []string{"--tls-cert", "--tls-key", "missing"}, usage: true},
 		"a key without a certificate":  {args: []string{"--tls-key=key.pem"}, want: []string{"--tls-cert", "--tls-key", "missing"}, usage: true},
 		"a certificate that is not":    {args: []string{"--tls-cert=/nowhere/cert.pem", "--tls-key=/nowhere/key.pem"}, want: []string{"--tls-cert", "/nowhere/cert.pem"}, usage: true},
+		"ACME without TLS":             {args: []string{"--acme-domain=turn.example"}, want: []string{"--acme-domain", "--listen-tls", "443"}, usage: true},
 		"a family of its own":          {args: []string{"--default-family=ipv5"}, want: []string{"--default-family", "ipv5"}, usage: true},
 		"two alternates of a family":   {args: []string{"--alternate=192.0.2.1:3478,192.0.2.2:3478"}, want: []string{"--alternate", "192.0.2.2", "IPv4"}, usage: true},
 		"an alternate without a port":  {args: []string{"--alternate=192.0.2.1"}, want: []string{"--alternate", "192.0.2.1"}, usage: true},

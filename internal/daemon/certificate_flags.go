@@ -84,6 +84,21 @@ func (f *CertificateFlags) fromACME(log *slog.Logger) (*Certificates, error) {
 	return &Certificates{source: newACME(domains, dir, f.ACMEEmail, f.ACMEDirectory, log)}, nil
 }
 
+// WarnOfACME says in the log if no certificate can be had unless something in front passes port 443 on to here. Listening
+// are the addresses of TLS.
+func (f *CertificateFlags) WarnOfACME(log *slog.Logger, listening ...net.Addr) {
+	if f.ACMEDomain == nil {
+		return
+	}
+	for _, addr := range listening {
+		if tcp, is := addr.(*net.TCPAddr); is && tcp.Port == 443 && !tcp.IP.IsLoopback() {
+			return
+		}
+	}
+	log.Warn("port 443 of the names of --acme-domain must be forwarded here, or no certificate can be made for them: "+
+		"the authority connects to it, and TLS is served elsewhere, or on loopback alone", "domains", f.ACMEDomain, "listening", listening)
+}
+
 var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$`)
 
 // checkDomain says why no certificate can be had for a name by ACME's tls-alpn-01.

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -317,6 +318,34 @@ func TestACertificateByACME(t *testing.T) {
 	serves()
 	if n := len(authority.Orders()); n != 2 {
 		t.Errorf("after a restart %d certificates were made", n)
+	}
+}
+
+func TestWarnOfACME(t *testing.T) {
+	at := func(texts ...string) (addrs []net.Addr) {
+		for _, text := range texts {
+			addrs = append(addrs, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text)))
+		}
+		return addrs
+	}
+	names := CertificateFlags{ACMEDomain: []string{"rtc.example"}}
+	for name, c := range map[string]struct {
+		flags CertificateFlags
+		addrs []net.Addr
+		warns bool
+	}{
+		"on port 443":                 {names, at("[::]:443"), false},
+		"on port 443 of an address":   {names, at("198.51.100.7:443"), false},
+		"on port 443 and elsewhere":   {names, at("0.0.0.0:5349", "0.0.0.0:443"), false},
+		"on another port":             {names, at("[::]:8443"), true},
+		"on port 443 of loopback":     {names, at("127.0.0.1:443", "[::1]:443"), true},
+		"with a certificate of files": {CertificateFlags{TLSCert: "cert"}, at("[::]:8443"), false},
+	} {
+		log := new(lines)
+		c.flags.WarnOfACME(log.logger(), c.addrs...)
+		if said := log.String(); (said != "") != c.warns || c.warns && (!strings.Contains(said, "rtc.example") || !strings.Contains(said, c.addrs[0].String())) {
+			t.Errorf("%s: the log says %q", name, said)
+		}
 	}
 }
 
