@@ -155,7 +155,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"a long realm":                 {args: []string{"--realm=" + strings.Repeat("r", 128)}, want: []string{"ealm", "127"}, usage: true},
 		"a port in use":                {args: []string{"--listen=" + taken.LocalAddr().String()}, want: []string{"--listen", "PARLEY_LISTEN", "already in use", taken.LocalAddr().String()}},
 		"a second port in use":         {args: []string{"--listen=127.0.0.1:0", "--listen=" + taken.LocalAddr().String()}, want: []string{"already in use", taken.LocalAddr().String()}},
-		"an address without a port":    {args: []string{"--listen=localhost"}, want: []string{"--listen", "localhost", "missing port"}},
+		"an address without a port":    {args: []string{"--listen=localhost"}, want: []string{"--listen", "localhost", "missing port"}, usage: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,9 @@ func (f *AdminFlags) CheckAdmin() error {
 	if err != nil {
 		return Usagef("--admin-listen: %q is not host:port; on loopback that is :9090, say", f.AdminListen)
 	}
+	if err := CheckListen(f.AdminListen, "tcp", "--admin-listen"); err != nil {
+		return err
+	}
 	f.AdminListen = net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port)
 	switch {
 	case f.AdminToken == "" && !isLoopback(host):

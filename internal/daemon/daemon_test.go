@@ -66,8 +66,14 @@ func TestListenNamesABadAddress(t *testing.T) {
 		func(addr, flag string) error { _, err := ListenTCP(addr, flag); return err },
 		func(addr, flag string) error { _, err := ListenUDP(addr, flag); return err },
 	} {
-		for _, addr := range []string{"nonsense", "127.0.0.1:99999", "198.51.100.7:0"} {
+		for addr, usage := range map[string]bool{
+			"nonsense": true, "127.0.0.1:99999": true, ":3478x": true, ":-1": true, "2001:db8::1": true, "": true,
+			"198.51.100.7:0": false,
+		} {
 			err := listen(addr, "--listen")
+			if _, is := errors.AsType[*UsageError](err); is != usage {
+				t.Errorf("%s: %v is a usage error: %v, want %v", addr, err, is, usage)
+			}
 			if err == nil || !strings.Contains(err.Error(), addr) || !strings.Contains(err.Error(), "--listen") {
 				t.Errorf("%s: got %v, want an error that names it and the flag", addr, err)
 			}

@@ -12,6 +12,9 @@ import (
 // "--listen", so that the error can say how to choose another; the flag's environment variable is
 // taken to be PARLEY_LISTEN.
 func ListenTCP(addr, flag string) (net.Listener, error) {
+	if err := CheckListen(addr, "tcp", flag); err != nil {
+		return nil, err
+	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, listenFault(err, addr, "tcp", flag)
@@ -21,11 +24,29 @@ func ListenTCP(addr, flag string) (net.Listener, error) {
 
 // ListenUDP is [ListenTCP] for UDP.
 func ListenUDP(addr, flag string) (net.PacketConn, error) {
+	if err := CheckListen(addr, "udp", flag); err != nil {
+		return nil, err
+	}
 	conn, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		return nil, listenFault(err, addr, "udp", flag)
 	}
 	return conn, nil
+}
+
+// CheckListen says by a [UsageError] why nobody can listen on an address, whatever the host: it is not written as one.
+func CheckListen(addr, network, flag string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		if fault, ok := errors.AsType[*net.AddrError](err); ok {
+			err = errors.New(fault.Err) // the address is in our own words
+		}
+		return Usagef("%s: %q is not host:port, like 192.0.2.1:8080, or :8080 for every interface: %w", flag, addr, err)
+	}
+	if _, err := net.LookupPort(network, port); err != nil {
+		return Usagef("%s: the port of %q is neither a number from 0 to 65535 nor a service's name", flag, addr)
+	}
+	return nil
 }
 
 func listenFault(err error, addr, network, flag string) error {
