@@ -23,7 +23,7 @@ type flags struct {
 	AllowOrigin []string `help:"Another web origin that may use the server, such as https://app.example. Repeatable." env:"PARLEY_ALLOW_ORIGIN" placeholder:"ORIGIN"`
 
 	PublicIP            daemon.PublicAddress `name:"public-ip" help:"IPv4 address under which clients reach the relay; PUBLIC/PRIVATE behind a 1:1 NAT that makes the one of the other. auto, or not given: found from the interfaces, or by --probe-stun if they have none that is public or it is auto." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
-	ProbeSTUN           []string             `name:"probe-stun" help:"STUN server to ask for this host's public address at start, 3 s at most. Repeatable. Nobody is asked if not given." env:"PARLEY_PROBE_STUN" placeholder:"HOST:PORT"`
+	ProbeSTUN           daemon.STUNServers   `name:"probe-stun" help:"STUN server to ask for this host's public address at start, 3 s at most. Repeatable. Nobody is asked if not given." env:"PARLEY_PROBE_STUN" placeholder:"HOST[:PORT]"`
 	RelayListen         string               `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
 	RelayPorts          daemon.PortRange     `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
 	RelayBitsPerAddress *int64               `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
@@ -67,10 +67,11 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (fl
 
 // check refuses what the types of the flags allow and the service does not.
 func (f *flags) check() error {
-	for flag, addr := range map[string]string{"--listen": f.Listen, "--relay-listen": f.RelayListen} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return daemon.Usagef("%s: %q is not host:port; on every interface that is :8080, say", flag, addr)
-		}
+	if err := daemon.CheckListen(f.Listen, "tcp", "--listen"); err != nil {
+		return err
+	}
+	if err := daemon.CheckListen(f.RelayListen, "udp", "--relay-listen"); err != nil {
+		return err
 	}
 	for _, origin := range f.AllowOrigin {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Path != "") {
@@ -121,9 +122,6 @@ func (f *flags) check() error {
 	return nil
 }
 
-// tokens says whether joining needs an app token.
-func (f *flags) tokens() bool { return len(f.JWTSecret) > 0 || f.JWKSURL != "" }
-
 // openBits is what the clients of one address have relayed in open mode, where anybody gets credentials: a video
 // call at 720p both ways (2.5 Mbit/s each) and files beside it, and too little to be worth stealing.
 const openBits = 8_000_000
@@ -162,7 +160,7 @@ func (f *flags) findPublic(ctx context.Context, log *slog.Logger) {
 	}
 	if !f.NoRelay && len(f.TurnURL) == 0 {
 		log.Info("public address", "public_ip", f.found.Public, "found", f.found.How)
-		daemon.WarnOfPublic(f.found.Public, log)
+		daemon.WarnOfPublic(f.found.Public, f.ProbeSTUN, log)
 	}
 }
 

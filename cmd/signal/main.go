@@ -20,7 +20,6 @@ import (
 	"github.com/parley-rtc/parley/internal/metrics"
 	"github.com/parley-rtc/parley/internal/oneport"
 	"github.com/parley-rtc/parley/signaling"
-	"github.com/parley-rtc/parley/signaling/tokens"
 	"github.com/parley-rtc/parley/web"
 )
 
@@ -41,7 +40,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return checkHealth(ctx, flags.Listen)
 	}
 	log := flags.Logger(os.Stderr)
-	flags.findPublic(ctx, log)
 	secrets, err := newSecrets(flags)
 	if err != nil {
 		return err
@@ -49,6 +47,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	certificates, err := flags.Certificates(log)
 	if err != nil {
 		return err
+	}
+	verifier, err := flags.verifier(log)
+	if err != nil {
+		return err
+	}
+	if verifier != nil {
+		defer func() { _ = verifier.Close() }()
 	}
 	listener, err := daemon.ListenTCP(flags.Listen, "--listen")
 	if err != nil {
@@ -62,6 +67,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if adminListener != nil {
 		defer func() { _ = adminListener.Close() }() // as above
 	}
+	flags.findPublic(ctx, log) // only now: it takes time if others are asked
 	stun, err := startRelay(flags, secrets.keyring.Load(), certificates, log)
 	if err != nil {
 		return err
@@ -77,18 +83,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		ICEServers: ice.serve, Limits: flags.limits(), TrustedProxies: flags.proxies, Logger: log,
 		Origins: flags.origins(), AllowOrigin: flags.originOfCertificate(listener.Addr().(*net.TCPAddr).Port, certificates),
 	}
-	if flags.tokens() {
-		verifier, err := tokens.New(tokens.Config{
-			Secrets:  flags.JWTSecret,
-			JWKSURL:  flags.JWKSURL,
-			Issuer:   flags.JWTIssuer,
-			Audience: flags.JWTAudience,
-			Logger:   log,
-		})
-		if err != nil {
-			return daemon.Usagef("--jwt-secret, --jwks-url: %s", oneLine(err))
-		}
-		defer func() { _ = verifier.Close() }()
+	if verifier != nil {
 		cfg.Authenticate, cfg.Authorize = verifier.Authenticate, verifier.Authorize
 	}
 	if stun.server != nil {

@@ -292,6 +292,37 @@ func TestBadFlagsAreNamed(t *testing.T) {
 	}
 }
 
+// Who mistypes a flag is told at once, not after strangers were asked for the public address.
+func TestFlagsAndFilesAreCheckedBeforeAnybodyIsAsked(t *testing.T) {
+	server, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, args := range map[string][]string{
+		"a secret file that is not there": {"--turn-secret-file", "/no/secrets"},
+		"a certificate that is not there": {"--tls-cert", "/no/cert.pem", "--tls-key", "/no/key.pem"},
+		"a JWT secret that is too short":  {"--jwt-secret", "short"},
+		"a port in use":                   {"--listen", taken.Addr().String()},
+		"an address that is none":         {"--relay-listen", "127.0.0.1:99999"},
+	} {
+		args = append([]string{"--public-ip", "auto", "--probe-stun", server.LocalAddr().String(), "--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0"}, args...)
+		if err := run(t.Context(), args, func(string) string { return "" }, io.Discard); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	// What was sent by then has arrived: it is loopback.
+	_ = server.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, from, err := server.ReadFrom(make([]byte, 1500)); err == nil {
+		t.Errorf("the STUN server was asked: %d bytes from %v", n, from)
+	}
+}
+
 func TestAPortInUseSaysWhichAndWhatToDo(t *testing.T) {
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -50,7 +50,7 @@ func (f *flags) addresses(ctx context.Context, cfg *relay.Config, log *slog.Logg
 	}
 	cfg.KeepFamily = f.DefaultFamily == "keep" || f.DefaultFamily == "" && !cfg.PublicIP.IsValid()
 	for _, addr := range public {
-		daemon.WarnOfPublic(addr, log)
+		daemon.WarnOfPublic(addr, f.ProbeSTUN, log)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,9 +122,16 @@ func TestWarnOfPublic(t *testing.T) {
 		"198.51.100.7": "", "2001:db8::7": "",
 	} {
 		var log bytes.Buffer
-		WarnOfPublic(netip.MustParseAddr(addr), slog.New(slog.NewTextHandler(&log, nil)))
+		WarnOfPublic(netip.MustParseAddr(addr), nil, slog.New(slog.NewTextHandler(&log, nil)))
 		if said := log.String(); !strings.Contains(said, want) || (said == "") != (want == "") {
 			t.Errorf("%s: %q, want %q", addr, said, want)
+		}
+	}
+	for asked, want := range map[string]bool{"": true, "stun.example:3478": false} {
+		var log bytes.Buffer
+		WarnOfPublic(netip.MustParseAddr("10.0.0.7"), slices.DeleteFunc([]string{asked}, func(s string) bool { return s == "" }), slog.New(slog.NewTextHandler(&log, nil)))
+		if got := strings.Contains(log.String(), "--probe-stun"); got != want || !strings.Contains(log.String(), "--public-ip") {
+			t.Errorf("after asking %q: %q", asked, &log)
 		}
 	}
 }
