@@ -176,7 +176,7 @@ func (f *flags) publicIP() netip.Addr {
 }
 
 // announce prints what to open.
-func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService, admin net.Listener, certificates *daemon.Certificates) {
+func (f *flags) announce(w io.Writer, listening *net.TCPAddr, urls []string, admin net.Listener, certificates *daemon.Certificates) {
 	scheme, name := "http", ""
 	if certificates != nil {
 		scheme, name = "https", certificates.Name()
@@ -202,10 +202,10 @@ func (f *flags) announce(w io.Writer, listening *net.TCPAddr, stun relayService,
 		fmt.Fprintf(&b, "  Open       %s\n", address(local))
 	}
 	switch {
-	case stun.server != nil:
-		fmt.Fprintf(&b, "  Relay      %s, ports %v/udp\n", strings.Join(stun.urls, " "), f.RelayPorts)
 	case len(f.TurnURL) > 0:
-		fmt.Fprintf(&b, "  Relay      %s\n", strings.Join(f.TurnURL, " "))
+		fmt.Fprintf(&b, "  Relay      %s\n", strings.Join(urls, " "))
+	case len(urls) > 0:
+		fmt.Fprintf(&b, "  Relay      %s, ports %v/udp\n", strings.Join(urls, " "), f.RelayPorts)
 	default:
 		b.WriteString("  Relay      none: peers behind symmetric NATs will not reach each other\n")
 	}

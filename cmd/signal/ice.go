@@ -16,19 +16,20 @@ const credentialTTL = 12 * time.Hour
 
 // iceServers hands out the relay's URLs with credentials for one peer.
 type iceServers struct {
-	urls    []string
+	urls    func() []string // change with the certificate
 	keyring func() *credentials.Keyring
 	kicks   *kicks
 	now     func() time.Time
 }
 
 func (s iceServers) serve(_ context.Context, r signaling.ICERequest) (signaling.ICE, error) {
-	if len(s.urls) == 0 {
+	urls := s.urls()
+	if len(urls) == 0 {
 		return signaling.ICE{}, nil
 	}
 	var ice signaling.ICE
 	var turn signaling.ICEServer
-	for _, u := range s.urls {
+	for _, u := range urls {
 		if strings.HasPrefix(u, "stun") {
 			ice.Servers = append(ice.Servers, signaling.ICEServer{URLs: []string{u}})
 		} else {

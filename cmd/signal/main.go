@@ -73,12 +73,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return err
 	}
 	defer func() { _ = stun.Close() }()
-	stun.urls = append(stun.urls, flags.urlsOnListen(stun, listener.Addr().(*net.TCPAddr), certificates)...)
+	urls := flags.urls(stun, listener.Addr().(*net.TCPAddr), certificates)
 
-	ice := iceServers{urls: stun.urls, keyring: secrets.keyring.Load, kicks: &kicks{now: time.Now}, now: time.Now}
-	if len(flags.TurnURL) > 0 {
-		ice.urls = flags.TurnURL
-	}
+	ice := iceServers{urls: urls, keyring: secrets.keyring.Load, kicks: &kicks{now: time.Now}, now: time.Now}
 	cfg := signaling.Config{
 		ICEServers: ice.serve, Limits: flags.limits(), TrustedProxies: flags.proxies, Logger: log,
 		Origins: flags.origins(), AllowOrigin: flags.originOfCertificate(listener.Addr().(*net.TCPAddr).Port, certificates),
@@ -116,10 +113,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if stun.server != nil {
 		go func() { failed <- stun.server.Serve(stun.conn) }()
 	}
+	flags.warnOfName(certificates, log)
 	flags.WarnOfACME(log, listener.Addr())
 	flags.warnOpen(log, stun.server != nil)
 	health.SetReady(true)
-	flags.announce(stdout, listener.Addr().(*net.TCPAddr), stun, adminListener, certificates)
+	flags.announce(stdout, listener.Addr().(*net.TCPAddr), urls(), adminListener, certificates)
 
 	select {
 	case err := <-failed:

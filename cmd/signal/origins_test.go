@@ -125,7 +125,7 @@ func TestWhatToOpenHasNoNeedlessPort(t *testing.T) {
 			t.Fatal(err)
 		}
 		var banner strings.Builder
-		f.announce(&banner, &net.TCPAddr{IP: net.IPv6unspecified, Port: c.port}, relayService{}, nil, certificates)
+		f.announce(&banner, &net.TCPAddr{IP: net.IPv6unspecified, Port: c.port}, nil, nil, certificates)
 		if !strings.Contains(banner.String(), c.want) {
 			t.Errorf("%s: it says %s, want %s", name, &banner, c.want)
 		}

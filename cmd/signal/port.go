@@ -3,9 +3,11 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 
 	"github.com/parley-rtc/parley/internal/daemon"
 	"github.com/parley-rtc/parley/internal/oneport"
@@ -31,6 +33,16 @@ func (f *flags) endTLS() []netip.Prefix {
 	return f.proxies
 }
 
+// urls returns what clients are told of STUN and TURN; the name of TLS is that of the certificate as it is then.
+func (f *flags) urls(stun relayService, listening *net.TCPAddr, certificates *daemon.Certificates) func() []string {
+	return func() []string {
+		if len(f.TurnURL) > 0 {
+			return f.TurnURL
+		}
+		return slices.Concat(stun.urls, f.urlsOnListen(stun, listening, certificates))
+	}
+}
+
 // urlsOnListen are the relay's URLs of --listen for clients, if they can come to it so.
 func (f *flags) urlsOnListen(stun relayService, listening *net.TCPAddr, certificates *daemon.Certificates) []string {
 	if stun.server == nil || f.TurnOnListen == "no" {
@@ -41,21 +53,46 @@ func (f *flags) urlsOnListen(stun relayService, listening *net.TCPAddr, certific
 		return nil
 	}
 	host, port := f.publicIP().String(), fmt.Sprint(listening.Port)
-	name := cmp.Or(public.name, host)
-	if public.name == "" && certificates != nil {
-		name = cmp.Or(certificates.Name(), host)
-	}
 	if f.TurnOnListen == "yes" && public.host != "" { // a balancer's, perhaps, on another machine
 		host, port = public.host, public.port
 	}
-	inClear, secured := "turn:"+net.JoinHostPort(host, port)+"?transport=tcp", "turns:"+net.JoinHostPort(name, port)+"?transport=tcp"
+	inClear, secured := "turn:"+net.JoinHostPort(host, port)+"?transport=tcp", "turns:"+net.JoinHostPort(f.nameOfTLS(certificates), port)+"?transport=tcp"
 	switch {
+	case certificates != nil && public.name == "" && !certificates.Covers(f.nameOfTLS(certificates)):
+		return []string{inClear} // nobody would take the certificate; of a --public-url it may be a balancer's that counts
 	case certificates != nil:
 		return []string{inClear, secured}
 	case public.secure: // the balancer ends TLS
 		return []string{secured}
 	}
 	return []string{inClear}
+}
+
+// nameOfTLS is what clients have to call the host over TLS: the name of --public-url, else one of the certificate, else the public IP.
+func (f *flags) nameOfTLS(certificates *daemon.Certificates) string {
+	if public := publicOf(f.PublicURL); public.name != "" {
+		return public.name
+	}
+	if certificates != nil && certificates.Name() != "" {
+		return certificates.Name()
+	}
+	return f.publicIP().String()
+}
+
+// warnOfName says in the log if the certificate is not for the name that clients know.
+func (f *flags) warnOfName(certificates *daemon.Certificates, log *slog.Logger) {
+	if certificates == nil {
+		return
+	}
+	name := f.nameOfTLS(certificates)
+	switch {
+	case certificates.Covers(name):
+	case publicOf(f.PublicURL).name != "":
+		log.Warn("the certificate is not for the name of --public-url, so browsers refuse it, unless another one is shown by what is in front", "name", name)
+	default:
+		log.Warn("the certificate is not for this host as clients know it, so browsers warn of pages, and are not told of TURN over TLS; "+
+			"it needs a DNS name (a common name does not count), and if that is a wildcard --public-url has to say which name of it is meant", "host", name)
+	}
 }
 
 // reachesListen says whether clients that reach the relay reach --listen, too, and without anything between that

@@ -43,7 +43,7 @@ func newCertFiles(t *testing.T, names ...string) *certFiles {
 	return p
 }
 
-// write replaces the files.
+// write replaces the files. A name that is an IP address is one in the certificate, and one that begins with CN= is none but its common name.
 func (p *certFiles) write(t *testing.T, names ...string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -51,8 +51,17 @@ func (p *certFiles) write(t *testing.T, names ...string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: names, IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(time.Now().UnixNano()), IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	for _, name := range names {
+		if common, is := strings.CutPrefix(name, "CN="); is {
+			template.Subject.CommonName = common
+		} else if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

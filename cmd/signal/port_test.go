@@ -137,8 +137,14 @@ func TestOnePortForEverything(t *testing.T) {
 		}
 	}
 	everything(6)
-	if _, err := relayOver(t, strings.Replace(urls[2], "rtc.example", "new.example", 1), server, files.roots); err != nil {
+	renamed := strings.Replace(urls[2], "rtc.example", "new.example", 1)
+	if _, err := relayOver(t, renamed, server, files.roots); err != nil {
 		t.Errorf("with the new certificate: %v", err)
+	}
+	byIP := &http.Transport{DialContext: toLoopback, TLSClientConfig: &tls.Config{RootCAs: files.roots, ServerName: "new.example"}}
+	defer byIP.CloseIdleConnections()
+	if got := joinBy(t, &http.Client{Transport: byIP}, p.url, "room", "").ICEServers[1].URLs[2]; got != renamed {
+		t.Errorf("clients are told of %s, want %s", got, renamed)
 	}
 
 	check := []string{"--check-health", "--listen", "127.0.0.1:" + p.port(t)}
@@ -333,6 +339,57 @@ func TestWhereTheRelayIsAnnounced(t *testing.T) {
 		_ = own.Close()
 		if got := f.urlsOnListen(relayService{}, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.listening)), certificates); got != nil {
 			t.Errorf("%s, without a relay: got %q", name, got)
+		}
+	}
+}
+
+func TestACertificateThatNobodyTakesIsNotAnnounced(t *testing.T) {
+	keyring, err := credentials.New("a secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const inClear = "turn:198.51.100.7:443?transport=tcp"
+	for name, c := range map[string]struct {
+		names     []string
+		publicURL string
+		secured   string // the URL of TLS; "": none
+		warning   string
+	}{
+		"a name":                       {[]string{"rtc.example"}, "", "turns:rtc.example:443?transport=tcp", ""},
+		"a wildcard before a name":     {[]string{"*.example", "rtc.example"}, "", "turns:rtc.example:443?transport=tcp", ""},
+		"only a wildcard":              {[]string{"*.rtc.example"}, "", "", "198.51.100.7"},
+		"a wildcard with a public URL": {[]string{"*.rtc.example"}, "https://a.rtc.example", "turns:a.rtc.example:443?transport=tcp", ""},
+		"only a common name":           {[]string{"CN=rtc.example"}, "", "", "198.51.100.7"},
+		"the address":                  {[]string{"198.51.100.7"}, "", "turns:198.51.100.7:443?transport=tcp", ""},
+		"another address":              {[]string{"198.51.100.8"}, "", "", "198.51.100.7"},
+		"a public URL of another name": {[]string{"rtc.example"}, "https://two.example", "turns:two.example:443?transport=tcp", "two.example"},
+	} {
+		files := newCertFiles(t, c.names...)
+		args := []string{"--public-ip", "198.51.100.7", "--relay-listen", "127.0.0.1:0", "--tls-cert", files.cert, "--tls-key", files.key}
+		if c.publicURL != "" {
+			args = append(args, "--public-url", c.publicURL)
+		}
+		f, err := parseFlags(args, func(string) string { return "" }, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		certificates, err := f.Certificates(f.Logger(&log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := startRelay(f, keyring, certificates, f.Logger(io.Discard))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := f.urlsOnListen(own, &net.TCPAddr{IP: net.IPv6unspecified, Port: 443}, certificates)
+		if want := strings.TrimSpace(inClear + " " + c.secured); strings.Join(got, " ") != want {
+			t.Errorf("%s: got %v, want %s", name, got, want)
+		}
+		_ = own.Close()
+		f.warnOfName(certificates, f.Logger(&log))
+		if said := log.String(); (said != "") != (c.warning != "") || !strings.Contains(said, c.warning) {
+			t.Errorf("%s: the log says %q, want %q", name, said, c.warning)
 		}
 	}
 }

@@ -86,6 +86,10 @@ func (s *acmeSource) names() []string {
 	return names
 }
 
+func (s *acmeSource) covers(host string) bool {
+	return slices.ContainsFunc(s.domains, func(d *acmeDomain) bool { return strings.EqualFold(d.name, host) })
+}
+
 func (s *acmeSource) protocols() []string { return []string{acme.ALPNProto} }
 
 func (s *acmeSource) watch(ctx context.Context) {

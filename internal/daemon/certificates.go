@@ -17,7 +17,8 @@ type certificateSource interface {
 	get(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	reload() error
 	watch(ctx context.Context)
-	names() []string     // that the certificate is for, the chief one first
+	names() []string // that the certificate is for, the chief one first
+	covers(host string) bool
 	protocols() []string // of ALPN, that the source answers itself
 }
 
@@ -62,6 +63,9 @@ func (c *Certificates) Named(host string) bool {
 	host = strings.ToLower(host)
 	return checkDomain(host) == nil && slices.ContainsFunc(c.source.names(), func(name string) bool { return strings.EqualFold(name, host) })
 }
+
+// Covers says whether clients that connect to a host, by its name or its address, take the certificate for the host's.
+func (c *Certificates) Covers(host string) bool { return c.source.covers(host) }
 
 // TLS returns the configuration of a listener that speaks the protocols, by their names of ALPN (RFC 7301). A client
 // that offers only other names is served as if it offered none; it would be refused else.

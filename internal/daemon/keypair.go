@@ -39,6 +39,8 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k
 
 func (k *keyPair) names() []string { return k.current.Load().Leaf.DNSNames }
 
+func (k *keyPair) covers(host string) bool { return k.current.Load().Leaf.VerifyHostname(host) == nil }
+
 func (k *keyPair) protocols() []string { return nil }
 
 func (k *keyPair) watch(ctx context.Context) {
