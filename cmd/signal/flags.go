@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,7 +28,7 @@ type flags struct {
 	RelayListen         string               `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
 	RelayPorts          daemon.PortRange     `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
 	RelayBitsPerAddress *int64               `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
-	TurnSecret          string               `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
+	TurnSecret          secret               `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
 	TurnSecretFile      string               `help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`
 	TurnURL             []string             `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret or --turn-secret-file. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
 	NoRelay             bool                 `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
@@ -51,6 +52,18 @@ type flags struct {
 	daemon.LogFlags
 	CheckHealth bool               `help:"Ask the service that listens on --listen of this host for its health, and exit."`
 	Version     daemon.VersionFlag `help:"Print the version and exit."`
+}
+
+// secret is a value that must not be empty if it is given.
+type secret string
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *secret) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("the value is empty; one is made at start if it is not given")
+	}
+	*s = secret(text)
+	return nil
 }
 
 func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (flags, error) {
@@ -83,6 +96,9 @@ func (f *flags) check() error {
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return daemon.Usagef("--public-url: %q is not a URL like https://parley.example", f.PublicURL)
 		}
+		if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.User != nil {
+			return daemon.Usagef("--public-url: %q has more than a host and a path, like https://parley.example", u.Redacted())
+		}
 	}
 	if f.PublicIP.Public.IsValid() && !f.PublicIP.Public.Is4() {
 		return daemon.Usagef("--public-ip: %v is not an IPv4 address that clients can reach", f.PublicIP)
@@ -92,6 +108,9 @@ func (f *flags) check() error {
 	}
 	if f.RelayBitsPerAddress != nil && *f.RelayBitsPerAddress < 0 {
 		return daemon.Usagef("--relay-bits-per-address: %d is negative; 0 is no limit", *f.RelayBitsPerAddress)
+	}
+	if f.NoRelay && len(f.TurnURL) > 0 {
+		return daemon.Usagef("--turn-url: --no-relay says that there is none; give one or the other (--turn-url has no relay served here, either)")
 	}
 	if f.TurnOnListen == "yes" && (f.NoRelay || len(f.TurnURL) > 0) {
 		return daemon.Usagef("--turn-on-listen: there is no relay here to serve: --no-relay or --turn-url is given")
@@ -117,7 +136,7 @@ func (f *flags) check() error {
 		return err
 	}
 	if f.TurnSecret == "" {
-		f.TurnSecret = rand.Text()
+		f.TurnSecret = secret(rand.Text())
 	}
 	return nil
 }

@@ -236,6 +236,11 @@ func TestBadFlagsAreNamed(t *testing.T) {
 	}{
 		"an unknown flag":                   {[]string{"--lisen", ":1"}, []string{"--lisen"}},
 		"a public URL that is none":         {[]string{"--public-url", "parley.example"}, []string{"--public-url", "parley.example"}},
+		"a public URL with a query":         {[]string{"--public-url", "https://x.example/y?z=1"}, []string{"--public-url", "https://x.example/y?z=1"}},
+		"a public URL with a password":      {[]string{"--public-url", "https://me:pass@x.example"}, []string{"--public-url", "https://me:xxxxx@x.example"}},
+		"a relay, and none":                 {[]string{"--no-relay", "--turn-url", "stun:relay.example"}, []string{"--no-relay", "--turn-url"}},
+		"an empty secret":                   {[]string{"--turn-secret", ""}, []string{"--turn-secret", "empty"}},
+		"fewer peers than none":             {[]string{"--max-peers", "-5"}, []string{"--max-peers", "-5", "at least 1"}},
 		"a public IP that is none":          {[]string{"--public-ip", "300.1.1.1"}, []string{"--public-ip", "300.1.1.1"}},
 		"a public IP of everything":         {[]string{"--public-ip", "0.0.0.0"}, []string{"--public-ip", "0.0.0.0"}},
 		"an IPv6 public IP":                 {[]string{"--public-ip", "2001:db8::1"}, []string{"--public-ip", "2001:db8::1", "IPv4"}},
@@ -243,7 +248,7 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		"ports that are none":               {[]string{"--relay-ports", "1-70000"}, []string{"--relay-ports", "65535"}},
 		"a TURN URL that is none":           {[]string{"--turn-url", "http://x", "--turn-secret", "s"}, []string{"--turn-url", "http://x"}},
 		"a TURN URL without its secret":     {[]string{"--turn-url", "turn:relay.example"}, []string{"--turn-secret"}},
-		"a log level that is none":          {[]string{"--log-level", "loud"}, []string{"--log-level", "loud"}},
+		"a log level that is none":          {[]string{"--log-level", "loud"}, []string{"--log-level", "loud", "debug, info, warn and error"}},
 		"a log format that is none":         {[]string{"--log-format", "xml"}, []string{"--log-format", "xml"}},
 		"an origin with a path":             {[]string{"--allow-origin", "https://a.example/x"}, []string{"--allow-origin", "https://a.example/x"}},
 		"an origin that is only a host":     {[]string{"--allow-origin", "a.example"}, []string{"--allow-origin", "a.example"}},
@@ -283,6 +288,11 @@ func TestBadFlagsAreNamed(t *testing.T) {
 			for _, want := range c.want {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q does not name %s", err, want)
+				}
+			}
+			for _, foreign := range []string{"perhaps try", "Limits.", "JWKSURL", "Secrets["} {
+				if strings.Contains(err.Error(), foreign) {
+					t.Errorf("%q has %q, which is no word of the flags", err, foreign)
 				}
 			}
 			if strings.Contains(err.Error(), "\n") {

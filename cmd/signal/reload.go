@@ -17,7 +17,7 @@ type secrets struct {
 }
 
 func newSecrets(f flags) (*secrets, error) {
-	s := &secrets{value: f.TurnSecret, file: f.TurnSecretFile}
+	s := &secrets{value: string(f.TurnSecret), file: f.TurnSecretFile}
 	keyring, err := s.read()
 	if err != nil {
 		return nil, &daemon.UsageError{Err: err}

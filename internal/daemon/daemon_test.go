@@ -113,8 +113,8 @@ func TestHealth(t *testing.T) {
 
 func TestLogger(t *testing.T) {
 	var out bytes.Buffer
-	LogFlags{LogLevel: slog.LevelWarn, LogFormat: "json"}.Logger(&out).Info("hidden")
-	LogFlags{LogLevel: slog.LevelWarn, LogFormat: "json"}.Logger(&out).Warn("shown", "n", 1)
+	LogFlags{LogLevel: LogLevel{slog.LevelWarn}, LogFormat: "json"}.Logger(&out).Info("hidden")
+	LogFlags{LogLevel: LogLevel{slog.LevelWarn}, LogFormat: "json"}.Logger(&out).Warn("shown", "n", 1)
 	var line struct {
 		Msg string
 		N   int

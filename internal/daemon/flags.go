@@ -50,7 +50,7 @@ func ParseFlags(p Program, into any, args []string, getenv func(string) string, 
 	if err := kong.Resolvers(env.resolver(getenv)).Apply(parser); err != nil {
 		return fmt.Errorf("declare the flags of %s: %w", p.Name, err)
 	}
-	if _, err := parser.Parse(args); err != nil {
+	if _, err := parser.Parse(joinNegatives(parser, args)); err != nil {
 		return &UsageError{Err: env.explain(err, getenv)}
 	}
 	return nil

@@ -37,6 +37,7 @@ func TestParseFlags(t *testing.T) {
 		"a flag and the environment":     {args: []string{"--name=alice"}, env: map[string]string{"PARLEY_NAME": "bob", "PARLEY_SIZE": "8"}, want: testFlags{Name: "alice", Size: 8, Ports: PortRange{1, 2}}},
 		"a flag over a wrong variable":   {args: []string{"--size=7"}, env: map[string]string{"PARLEY_SIZE": "big"}, want: testFlags{Name: "nobody", Size: 7, Ports: PortRange{1, 2}}},
 		"an empty variable is no value":  {env: map[string]string{"PARLEY_NAME": "", "PARLEY_PORTS": ""}, want: testFlags{Name: "nobody", Ports: PortRange{1, 2}}},
+		"a number below zero":            {args: []string{"--name", "-7up", "--size", "-7"}, want: testFlags{Name: "-7up", Size: -7, Ports: PortRange{1, 2}}},
 		"a type that reads its own text": {env: map[string]string{"PARLEY_PORTS": "7-9"}, want: testFlags{Name: "nobody", Ports: PortRange{7, 9}}},
 	}
 	for name, test := range tests {
@@ -48,7 +49,7 @@ func TestParseFlags(t *testing.T) {
 			if got.Name != test.want.Name || got.Size != test.want.Size || got.Ports != test.want.Ports || !slices.Equal(got.Each, test.want.Each) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
-			if got.LogLevel != slog.LevelInfo || got.LogFormat != "text" {
+			if got.LogLevel.Level != slog.LevelInfo || got.LogFormat != "text" {
 				t.Errorf("log flags are %+v, want the defaults", got.LogFlags)
 			}
 		})
@@ -67,6 +68,9 @@ func TestParseFlagsReportsWhatIsWrong(t *testing.T) {
 		"a variable's value":         {env: map[string]string{"PARLEY_SIZE": "big"}, want: []string{"--size", "big", "PARLEY_SIZE"}},
 		"a value of a few":           {args: []string{"--log-format=xml"}, want: []string{"--log-format", "xml", "json"}},
 		"a variable of a few":        {env: map[string]string{"PARLEY_LOG_FORMAT": "xml"}, want: []string{"--log-format", "xml", "PARLEY_LOG_FORMAT"}},
+		"a log level":                {args: []string{"--log-level=loud"}, want: []string{"--log-level", "loud", "debug, info, warn and error"}},
+		"a negative argument":        {args: []string{"--", "-5"}, want: []string{"-5"}},
+		"a negative range":           {args: []string{"--ports", "-5"}, want: []string{"--ports", "1 to 65535"}},
 		"a range":                    {args: []string{"--ports=9-7"}, want: []string{"--ports", "9-7"}},
 	}
 	for name, test := range tests {
@@ -74,6 +78,9 @@ func TestParseFlagsReportsWhatIsWrong(t *testing.T) {
 			err := ParseFlags(testProgram, &testFlags{}, test.args, getenv(test.env), &bytes.Buffer{})
 			if _, ok := errors.AsType[*UsageError](err); !ok {
 				t.Fatalf("got %v, want a usage error", err)
+			}
+			if strings.Contains(err.Error(), "perhaps try") {
+				t.Errorf("error %q is in the parser's words", err)
 			}
 			for _, want := range test.want {
 				if !strings.Contains(err.Error(), want) {
