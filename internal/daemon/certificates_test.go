@@ -321,6 +321,42 @@ func TestACertificateByACME(t *testing.T) {
 	}
 }
 
+func TestWhomACertificateIsFor(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := makePair(t, "A.example", time.Now().Add(time.Hour))
+	write(t, filepath.Join(dir, "cert"), cert)
+	write(t, filepath.Join(dir, "key"), key)
+	wild, wildKey := makePair(t, "*.example", time.Now().Add(time.Hour))
+	write(t, filepath.Join(dir, "wild"), wild)
+	write(t, filepath.Join(dir, "wildkey"), wildKey)
+	files := CertificateFlags{TLSCert: filepath.Join(dir, "cert"), TLSKey: filepath.Join(dir, "key")}
+	wildcard := CertificateFlags{TLSCert: filepath.Join(dir, "wild"), TLSKey: filepath.Join(dir, "wildkey")}
+	made := CertificateFlags{ACMEDomain: []string{"a.example"}, ACMECache: dir}
+	for name, c := range map[string]struct {
+		flags         CertificateFlags
+		host          string
+		named, covers bool
+	}{
+		"its name":                    {files, "a.example", true, true},
+		"its name in other case":      {files, "a.EXAMPLE", true, true},
+		"another name":                {files, "b.example", false, false},
+		"an address":                  {files, "198.51.100.7", false, false},
+		"a wildcard's":                {wildcard, "b.example", false, true},
+		"the wildcard itself":         {wildcard, "*.example", false, false},
+		"what an authority will make": {made, "A.example", true, true},
+		"what it will not":            {made, "b.example", false, false},
+		"no host":                     {made, "", false, false},
+	} {
+		certificates, err := c.flags.Certificates(new(lines).logger())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if named, covers := certificates.Named(c.host), certificates.Covers(c.host); named != c.named || c.host != "*.example" && covers != c.covers {
+			t.Errorf("%s: named %v, covered %v, want %v, %v", name, named, covers, c.named, c.covers)
+		}
+	}
+}
+
 func TestWarnOfACME(t *testing.T) {
 	at := func(texts ...string) (addrs []net.Addr) {
 		for _, text := range texts {

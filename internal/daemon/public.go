@@ -131,14 +131,12 @@ func narrow(addr netip.Addr) bool {
 
 // WarnOfPublic says in the log if few can use a relay that advertises an address. Asked are the servers of --probe-stun.
 func WarnOfPublic(addr netip.Addr, asked []string, log *slog.Logger) {
-	cure := "set --public-ip"
-	if len(asked) == 0 {
-		cure += ", or --probe-stun to find it"
-	}
 	switch {
 	case addr.IsLoopback():
 		log.Warn("the relay advertises a loopback address, so only programs on this host can use it; set --public-ip", "public_ip", addr)
+	case narrow(addr) && len(asked) > 0:
+		log.Warn("the relay advertises a private address, so nobody outside this network can use it; set --public-ip", "public_ip", addr)
 	case narrow(addr):
-		log.Warn("the relay advertises a private address, so nobody outside this network can use it; "+cure, "public_ip", addr)
+		log.Warn("the relay advertises a private address, so nobody outside this network can use it; set --public-ip, or --probe-stun to find it", "public_ip", addr)
 	}
 }
