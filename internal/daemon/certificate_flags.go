@@ -90,13 +90,15 @@ func (f *CertificateFlags) WarnOfACME(log *slog.Logger, listening ...net.Addr) {
 	if f.ACMEDomain == nil {
 		return
 	}
+	var texts []string // in JSON, too
 	for _, addr := range listening {
+		texts = append(texts, addr.String())
 		if tcp, is := addr.(*net.TCPAddr); is && tcp.Port == 443 && !tcp.IP.IsLoopback() {
 			return
 		}
 	}
 	log.Warn("port 443 of the names of --acme-domain must be forwarded here, or no certificate can be made for them: "+
-		"the authority connects to it, and TLS is served elsewhere, or on loopback alone", "domains", f.ACMEDomain, "listening", listening)
+		"the authority connects to it, and TLS is served elsewhere, or on loopback alone", "domains", f.ACMEDomain, "listening", texts)
 }
 
 var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$`)
