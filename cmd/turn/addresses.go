@@ -48,11 +48,30 @@ func (f *flags) addresses(ctx context.Context, cfg *relay.Config, log *slog.Logg
 	if cfg.RelayBind.IsValid() && !cfg.PublicIP.IsValid() || cfg.RelayBindIPv6.IsValid() && !cfg.PublicIPv6.IsValid() {
 		return fmt.Errorf("--relay-bind: there is no --public-ip of the same family as one of %v", f.RelayBind)
 	}
+	for _, addr := range private {
+		flag, value := "--relay-bind", addr.String()
+		if f.RelayBind == nil {
+			flag, value = "--public-ip", publicOf(given, addr)
+		}
+		if err := daemon.CheckBind(addr, flag, value); err != nil {
+			return err
+		}
+	}
 	cfg.KeepFamily = f.DefaultFamily == "keep" || f.DefaultFamily == "" && !cfg.PublicIP.IsValid()
 	for _, addr := range public {
 		daemon.WarnOfPublic(addr, f.ProbeSTUN, log)
 	}
 	return nil
+}
+
+// publicOf returns the value of --public-ip that names a private address, or the address if it was found and not given.
+func publicOf(given []daemon.PublicAddress, private netip.Addr) string {
+	for _, address := range given {
+		if address.Private == private {
+			return address.String()
+		}
+	}
+	return private.String()
 }
 
 // split sorts the addresses of a flag by their family.

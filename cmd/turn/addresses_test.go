@@ -8,6 +8,9 @@ import (
 
 func TestBehindA1To1NAT(t *testing.T) {
 	p := servedBy(t, "--public-ip=198.51.100.7/127.0.0.1")
+	if want := `relay bind +127\.0\.0\.1\n`; !regexp.MustCompile(want).MatchString(p.out.String()) {
+		t.Errorf("it does not say %q:\n%s", want, p.out)
+	}
 	// Packets from one relayed address to the other stay inside: this address is nobody's here.
 	text, err := checked(t, "--secret=north", "turn:"+p.addrs[0])
 	if err != nil || !strings.Contains(text, "relayed 198.51.100.7:") || !strings.Contains(text, "0 of 50 packets lost") {

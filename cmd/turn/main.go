@@ -21,6 +21,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -200,6 +201,9 @@ func announce(stdout io.Writer, f flags, cfg relay.Config, fronts []front, admin
 	} else {
 		line("public IP", "%s", publicIPs(cfg))
 	}
+	if bound := listOf(cfg.RelayBind, cfg.RelayBindIPv6); bound != "" {
+		line("relay bind", "%s", bound)
+	}
 	line("ports", "%s", f.Ports)
 	line("realm", "%s", cfg.Realm)
 	if cfg.TCPRelaying {
@@ -229,12 +233,15 @@ func announce(stdout io.Writer, f flags, cfg relay.Config, fronts []front, admin
 }
 
 // publicIPs returns what relays advertise, for people.
-func publicIPs(cfg relay.Config) string {
-	switch {
-	case !cfg.PublicIPv6.IsValid():
-		return cfg.PublicIP.String()
-	case !cfg.PublicIP.IsValid():
-		return cfg.PublicIPv6.String()
+func publicIPs(cfg relay.Config) string { return listOf(cfg.PublicIP, cfg.PublicIPv6) }
+
+// listOf returns those addresses that there are, for people.
+func listOf(addrs ...netip.Addr) string {
+	var texts []string
+	for _, addr := range addrs {
+		if addr.IsValid() {
+			texts = append(texts, addr.String())
+		}
 	}
-	return fmt.Sprintf("%s, %s", cfg.PublicIP, cfg.PublicIPv6)
+	return strings.Join(texts, ", ")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 )
@@ -47,6 +48,19 @@ func CheckListen(addr, network, flag string) error {
 		return Usagef("%s: the port of %q is neither a number from 0 to 65535 nor a service's name", flag, addr)
 	}
 	return nil
+}
+
+// CheckBind finds out whether relay sockets can be bound to an address, which is the value of a flag or part of it: if not,
+// each allocation would be refused later. The error is a [UsageError].
+func CheckBind(addr netip.Addr, flag, value string) error {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+	if err == nil {
+		return conn.Close()
+	}
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		err = number // the address is in our own words already
+	}
+	return Usagef("%s: %s: relay sockets cannot be bound to %s: %w; it must be an address of this host", flag, value, addr, err)
 }
 
 func listenFault(err error, addr, network, flag string) error {
