@@ -244,6 +244,7 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		"a public IP that is none":          {[]string{"--public-ip", "300.1.1.1"}, []string{"--public-ip", "300.1.1.1"}},
 		"a public IP of everything":         {[]string{"--public-ip", "0.0.0.0"}, []string{"--public-ip", "0.0.0.0"}},
 		"an IPv6 public IP":                 {[]string{"--public-ip", "2001:db8::1"}, []string{"--public-ip", "2001:db8::1", "IPv4"}},
+		"a private address of nobody":       {[]string{"--public-ip", "198.51.100.7/192.0.2.9"}, []string{"--public-ip", "198.51.100.7/192.0.2.9", "of this host"}},
 		"ports the wrong way round":         {[]string{"--relay-ports", "6000-5000"}, []string{"--relay-ports", "6000-5000"}},
 		"ports that are none":               {[]string{"--relay-ports", "1-70000"}, []string{"--relay-ports", "65535"}},
 		"a TURN URL that is none":           {[]string{"--turn-url", "http://x", "--turn-secret", "s"}, []string{"--turn-url", "http://x"}},

@@ -25,6 +25,11 @@ func startRelay(flags flags, keyring *credentials.Keyring, certificates *daemon.
 	if flags.NoRelay || len(flags.TurnURL) > 0 {
 		return relayService{}, nil
 	}
+	if private := flags.PublicIP.Private; private.IsValid() {
+		if err := daemon.CheckBind(private, "--public-ip", flags.PublicIP.String()); err != nil {
+			return relayService{}, err
+		}
+	}
 	cfg := relay.Config{
 		PublicIP:  flags.publicIP(),
 		RelayBind: flags.found.Private,
@@ -33,6 +38,7 @@ func startRelay(flags flags, keyring *credentials.Keyring, certificates *daemon.
 		Keyring:   keyring,
 
 		BitsPerAddress: flags.relayBits(),
+		WideChannels:   flags.WideChannels,
 
 		CredentialTTL: credentialTTL,
 

@@ -52,7 +52,7 @@ func (e *Engine) channelBind(r *request) {
 		top = maxWideChannel
 	}
 	if number < minChannel || number > top {
-		e.refuse(r, stun.CodeBadRequest, RefusedMalformed)
+		e.refuse(r, stun.CodeBadRequest, RefusedNumber)
 		return
 	}
 	verdict, code, why := e.judge(a, peer.Addr())

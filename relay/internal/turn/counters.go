@@ -29,6 +29,7 @@ const (
 	RefusedChannels             // too many channels
 	RefusedPeerRate             // too many new peers at once
 	RefusedChannel              // number or peer already bound otherwise
+	RefusedNumber               // a channel number that is out of range
 	RefusedConnection           // a connection to this peer exists
 	RefusedConnections          // too many connections
 	RefusedConnect              // the peer cannot be connected to
@@ -38,7 +39,7 @@ const (
 var refusalNames = [refusals]string{
 	"none", "challenge", "stale-nonce", "auth", "expired", "revoked", "malformed", "unknown-attribute", "no-allocation",
 	"second-allocation", "another-user", "transport", "family", "reservation", "user-quota", "source-quota", "capacity",
-	"no-port", "draining", "peer-denied", "permissions", "channels", "peer-rate", "channel-taken", "connection-exists",
+	"no-port", "draining", "peer-denied", "permissions", "channels", "peer-rate", "channel-taken", "channel-number", "connection-exists",
 	"connections", "connect-failed",
 }
 

@@ -2,6 +2,7 @@ package turn
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,6 +125,10 @@ func TestChannelBind(t *testing.T) {
 			u.bind(0x4001, peerA)
 			if got := codeOf(u.request(stun.MethodChannelBind, test.setters...)); got != test.want {
 				t.Errorf("got %d, want %d", got, test.want)
+			}
+			out := strings.HasSuffix(name, "the range") || strings.HasPrefix(name, "number 0")
+			if got := u.b.counters.Refusals()["channel-number"] > 0; got != out {
+				t.Errorf("counted as a number out of range: %v, want %v", got, out)
 			}
 		})
 	}
