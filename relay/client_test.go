@@ -44,7 +44,7 @@ func newServer(t *testing.T, cfg Config) *Server {
 	if cfg.Keyring == nil && cfg.Users == nil {
 		cfg.Users = map[string]string{"alice": "secret", "bob": "secret"}
 	}
-	cfg.Logger = slog.New(slog.DiscardHandler)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.UDPMode = cmp.Or(cfg.UDPMode, os.Getenv("PARLEY_TEST_UDP_MODE")) // to run the tests in another
 	server, err := New(cfg)
 	if err != nil {

@@ -110,7 +110,7 @@ type Config struct {
 	// an answer, or if it is nil, new allocations are refused then as if there were no more room.
 	Alternate func(Client) (server netip.AddrPort, domain string, ok bool)
 
-	// Ended is told of every allocation that has ended, with what it has relayed: to bill for it, say. It is called with no lock held,
+	// Ended is told of every allocation that has ended, with what it has relayed and why: to bill for it, say. It is called with no lock held,
 	// possibly concurrently, and on the path of packets: so it should do little. Close returns after the last call, but for those
 	// from a Revoke, Reload or Prober that still runs: these return after them.
 	Ended func(Allocation)

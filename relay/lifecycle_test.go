@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
@@ -203,7 +204,8 @@ func TestStrictExpiryEndsAllocationsOnTime(t *testing.T) {
 
 func TestARevokedUserIsOut(t *testing.T) {
 	ring := keyring(t, "north")
-	server, addr := serve(t, Config{Keyring: ring, Users: map[string]string{"bob": "secret"}})
+	log := &lines{}
+	server, addr := serve(t, Config{Keyring: ring, Users: map[string]string{"bob": "secret"}, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	mint := func() (string, string) {
 		t.Helper()
 		credential, err := ring.Mint("alice", time.Now(), time.Hour)
@@ -221,6 +223,9 @@ func TestARevokedUserIsOut(t *testing.T) {
 	}
 	if got := server.Stats().Allocations; got != 1 {
 		t.Errorf("%d allocations live, want bob's", got)
+	}
+	if log.count("msg=\"user revoked\" user=alice ended=2 until=") != 1 || log.count("reason=revoked") != 2 {
+		t.Errorf("the log says\n%s", &log.buf)
 	}
 	username, password = mint()
 	refused(t, newClient(t, addr, username, password), "401")

@@ -155,11 +155,14 @@ func ending(addr net.Addr, err error) error {
 
 // Revoke ends the allocations of a user at once, and refuses new ones for the time of
 // Config.CredentialTTL. With time-limited credentials, the user is the part after "expiry:". It returns
-// how many allocations there were.
+// how many allocations there were. Only a new server forgets that before.
 func (s *Server) Revoke(user string) int {
 	now := time.Now()
-	s.shared.Revoke(user, now, now.Add(s.cfg.CredentialTTL))
-	return s.worker.Revoke(user)
+	until := now.Add(s.cfg.CredentialTTL)
+	s.shared.Revoke(user, now, until)
+	ended := s.worker.Revoke(user)
+	s.cfg.Logger.Info("user revoked", "user", user, "ended", ended, "until", until.UTC().Format(time.RFC3339))
+	return ended
 }
 
 // Shutdown refuses new allocations and lets the live ones go on until there are none or ctx ends,

@@ -32,7 +32,7 @@ func TestEndedTellsWhatAnAllocationRelayed(t *testing.T) {
 		expect(t, relayed, []byte("hello"), peer)
 	}
 	live := server.Allocations(0, 10)
-	if len(live) != 1 || live[0].User != "alice" || !live[0].Ended.IsZero() || live[0].ToPeers.Bytes != 15 {
+	if len(live) != 1 || live[0].User != "alice" || !live[0].Ended.IsZero() || live[0].Reason != "" || live[0].ToPeers.Bytes != 15 {
 		t.Errorf("live are %+v", live)
 	}
 	if n := server.Revoke("alice"); n != 1 {
@@ -45,7 +45,7 @@ func TestEndedTellsWhatAnAllocationRelayed(t *testing.T) {
 	}
 	got := ended[0]
 	want := Traffic{Packets: 3, Bytes: 15}
-	if got.User != "alice" || got.Username != "alice" || got.ToPeers != want || got.FromPeers != want || got.Client.Transport != "udp" || got.TCP {
+	if got.User != "alice" || got.Username != "alice" || got.ToPeers != want || got.FromPeers != want || got.Client.Transport != "udp" || got.TCP || got.Reason != "revoked" {
 		t.Errorf("told of %+v", got)
 	}
 	if len(got.Relayed) != 1 || got.Relayed[0].String() != relayed.LocalAddr().String() {

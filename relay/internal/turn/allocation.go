@@ -47,9 +47,10 @@ type allocation struct {
 	toPeers   Flow
 	fromPeer  Flow
 
-	due   time.Time // for the schedule
-	index int       // in the schedule; -1: not there
-	ended bool
+	due    time.Time // for the schedule
+	index  int       // in the schedule; -1: not there
+	denied bool      // its client's last request was not by a known user, or with a wrong password
+	ended  bool
 }
 
 // Info describes an allocation.
@@ -62,6 +63,7 @@ type Info struct {
 	TCP       bool
 	Began     time.Time
 	Expires   time.Time
+	End       End // 0: it lives
 	ToPeers   Flow
 	FromPeers Flow
 }
@@ -115,7 +117,7 @@ func (e *Engine) watch(a *allocation, at time.Time) {
 // tick lets expire what is due.
 func (e *Engine) tick(a *allocation, now time.Time) {
 	if !now.Before(a.expires()) {
-		e.end(a)
+		e.end(a, a.expiry(now))
 		return
 	}
 	for _, r := range a.relays {
@@ -167,12 +169,13 @@ func (e *Engine) sweepAllocation(a *allocation, now time.Time) {
 }
 
 // end ends an allocation.
-func (e *Engine) end(a *allocation) {
+func (e *Engine) end(a *allocation, why End) {
 	if a.ended {
 		return
 	}
 	a.ended = true
 	info := a.info()
+	info.End = why
 	for _, r := range a.relays {
 		if r != nil {
 			e.closeRelay(r)

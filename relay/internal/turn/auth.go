@@ -40,7 +40,13 @@ func (e *Engine) authenticate(r *request) bool {
 	}
 	if !e.identify(r, chosen, string(realm.Value)) {
 		e.counters.AuthFailures++
+		if r.alloc != nil {
+			r.alloc.denied = true
+		}
 		return e.unsigned(r, stun.CodeUnauthorized, RefusedUser)
+	}
+	if r.alloc != nil {
+		r.alloc.denied = false
 	}
 	if e.shared.isRevoked(r.account.User, r.now) {
 		return e.unsigned(r, stun.CodeUnauthorized, RefusedRevoked)

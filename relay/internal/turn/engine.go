@@ -89,14 +89,14 @@ func (e *Engine) Len() int { return len(e.allocations) }
 // Gone ends what a client has when its connection is closed.
 func (e *Engine) Gone(c Client) {
 	if a := e.allocations[c.tuple()]; a != nil {
-		e.end(a)
+		e.end(a, EndedGone)
 	}
 }
 
 // Close ends every allocation and gives back the ports kept for later ones.
 func (e *Engine) Close() {
 	for _, a := range e.allocations {
-		e.end(a)
+		e.end(a, EndedClosed)
 	}
 	for _, r := range e.reserved {
 		if e.shared.kept.expire(r) {
@@ -113,7 +113,7 @@ func (e *Engine) Revoke(user string) int {
 	n := 0
 	for _, a := range e.allocations {
 		if a.user == user {
-			e.end(a)
+			e.end(a, EndedRevoked)
 			n++
 		}
 	}

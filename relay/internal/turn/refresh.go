@@ -27,7 +27,11 @@ func (e *Engine) refresh(r *request) {
 			relay.expires = expires
 		}
 	}
-	e.tick(a, r.now) // ends what lives no longer
+	if lifetime == 0 && !r.now.Before(a.expires()) {
+		e.end(a, EndedByClient)
+	} else {
+		e.tick(a, r.now) // ends what lives no longer
+	}
 	e.begin(r, stun.ClassSuccessResponse)
 	e.addLifetime(expires.Sub(r.now))
 	e.finish(r)

@@ -28,7 +28,7 @@ func (w *Worker) ended(i turn.Info) {
 	}
 	w.later(func() {
 		w.cfg.Logger.Info("allocation ended", "client", i.Client.Addr, "transport", i.Client.Transport.String(),
-			"user", i.User, "relayed", relayedOf(i), "age", time.Since(i.Began).Round(time.Millisecond),
+			"user", i.User, "relayed", relayedOf(i), "reason", i.End.String(), "age", time.Since(i.Began).Round(time.Millisecond),
 			"bytes_to_peers", i.ToPeers.Bytes, "bytes_from_peers", i.FromPeers.Bytes)
 		if w.cfg.Ended != nil {
 			w.cfg.Ended(i)
