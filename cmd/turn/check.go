@@ -64,8 +64,11 @@ func check(ctx context.Context, args []string, getenv func(string) string, stdou
 // lineOf returns what is printed of a step.
 func lineOf(s probe.Step) string {
 	outcome := "ok"
-	if s.Err != nil {
+	switch {
+	case s.Err != nil:
 		outcome = "FAIL"
+	case s.Skipped:
+		outcome = "skip"
 	}
 	line := fmt.Sprintf("  %-4s  %-17s  %8s  %s", outcome, s.Name, s.Took.Round(100*time.Microsecond), s.Found)
 	if s.Err != nil {

@@ -69,7 +69,10 @@ func checked(t *testing.T, args ...string) (string, error) {
 // servedBy starts a relay on loopback with the secret north.
 func servedBy(t *testing.T, args ...string) *process {
 	t.Helper()
-	flags := []string{"--listen=127.0.0.1:0", "--secret=north", "--log-level=error"}
+	flags := []string{"--secret=north", "--log-level=error"}
+	if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--listen=") }) {
+		flags = append(flags, "--listen=127.0.0.1:0")
+	}
 	if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--public-ip=") }) {
 		flags = append(flags, "--public-ip=127.0.0.1")
 	}
@@ -85,7 +88,7 @@ func TestCheckOfARelayThatServes(t *testing.T) {
 	}
 	for what, times := range map[string]int{
 		"ok    resolve": 5, "ok    STUN binding": 5, "ok    challenge": 4, `401, realm "parley"`: 4, "ok    allocate": 4, "ok    relay to relay": 4,
-		"ok    deallocate": 4, "ok    TCP connect": 2, "ok    TLS handshake": 1, "ok    DTLS handshake": 1, "the certificate expires in 10.0 days": 2,
+		"skip  from outside": 4, "ok    deallocate": 4, "ok    TCP connect": 2, "ok    TLS handshake": 1, "ok    DTLS handshake": 1, "the certificate expires in 10.0 days": 2,
 		"certificate for localhost, 127.0.0.1": 2, "0 of 50 packets lost": 4, "FAIL": 0,
 	} {
 		if got := strings.Count(text, what); got != times {
@@ -134,6 +137,11 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"no ports left":                   {[]string{north, "turn:" + full.addrs[0]}, "allocate", "--ports"},
 		"one port left":                   {[]string{north, "turn:" + servedBy(t, "--ports=23131").addrs[0]}, "second allocation", "--ports"},
 		"peers that are denied":           {[]string{north, "turn:" + servedBy(t, "--deny-peer=127.0.0.0/8").addrs[0]}, "permission", "--deny-peer"},
+		"ports that lead nowhere":         {[]string{north, "--timeout=1s", "turn:" + servedBy(t, "--listen=127.0.0.3:0", "--public-ip=127.0.0.2/127.0.0.4", "--allow-loopback").addrs[0]}, "from outside", "firewall"},
+		"a check on the relay's host":     {[]string{north, "turn:" + good.addrs[0]}, "", "skip  from outside"},
+		"a peer that is denied":           {[]string{north, "turn:" + servedBy(t, "--listen=127.0.0.3:0", "--public-ip=127.0.0.2/127.0.0.4").addrs[0]}, "", "skip  from outside"},
+		"ports that lead to the relay":    {[]string{north, "turn:" + servedBy(t, "--listen=127.0.0.3:0", "--public-ip=127.0.0.2", "--relay-bind=127.0.0.2", "--allow-loopback").addrs[0]}, "", "ok    from outside"},
+		"the same, over TCP":              {[]string{north, "turn:" + servedBy(t, "--public-ip=127.0.0.2", "--relay-bind=127.0.0.2", "--allow-loopback", "--listen-tcp=127.0.0.3:0").listening(t, "tcp") + "?transport=tcp"}, "", "ok    from outside"},
 		"no bandwidth":                    {[]string{north, "--timeout=500ms", "turn:" + servedBy(t, "--bits=8").addrs[0]}, "relay to relay", "--bits"},
 		"an address that nobody can use":  {[]string{north, "turn:" + servedBy(t).addrs[0]}, "", "only peers of the same network"},
 	} {

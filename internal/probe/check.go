@@ -32,6 +32,7 @@ type Step struct {
 	Name    string
 	Took    time.Duration
 	Found   string // in a few words
+	Skipped bool   // it cannot be done from here; Found says why
 	Warning string // what is odd, though the step is done
 	Err     error  // nil: done
 	Cure    string // what is probably wrong and what to do, if Err is not nil
@@ -43,6 +44,7 @@ type check struct {
 	ctx    context.Context
 	report func(Step)
 	addr   netip.AddrPort // of the server
+	mapped netip.AddrPort // where the server sees the first client
 	six    bool           // IPv6 is what is relayed
 	done   bool           // the allocations are given back
 	clients
@@ -66,7 +68,7 @@ func Check(ctx context.Context, t Target, report func(Step)) *Step {
 	if t.URI.Scheme == stun.SchemeTypeTURN || t.URI.Scheme == stun.SchemeTypeTURNS {
 		steps = append(steps, c.challenge)
 		if t.Credentials != nil {
-			steps = append(steps, c.allocate, c.judgeRelayed, c.allocateSecond, c.permit, c.bind, c.exchange, c.refresh, c.deallocate)
+			steps = append(steps, c.allocate, c.judgeRelayed, c.allocateSecond, c.permit, c.bind, c.exchange, c.refresh, c.outside, c.deallocate)
 		}
 	}
 	for _, run := range steps {
@@ -128,6 +130,7 @@ func (c *check) binding(s *Step) {
 		s.fail(err, c.silenceCure(err, "what listens there does not speak STUN"))
 		return
 	}
+	c.mapped = mapped
 	s.Found = "this host is seen as " + mapped.String()
 }
 
