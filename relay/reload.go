@@ -33,7 +33,8 @@ func (s *Server) Reload(cfg Config) error {
 	defer s.reloading.Unlock()
 	s.access.Store(access)
 	ended := s.worker.SetPolicy(access.peers)
-	s.cfg.Logger.Info("relay reloaded", "users", len(access.users), "permissions_ended", ended)
+	s.cfg.Logger.Info("relay reloaded", "secrets", access.keyring.Len(), "users", len(access.users),
+		"allowed_peers", len(cfg.AllowPeers), "denied_peers", len(cfg.DenyPeers), "permissions_ended", ended)
 	return nil
 }
 

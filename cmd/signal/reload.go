@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 
@@ -69,12 +68,16 @@ func reloads(ctx context.Context, s *secrets, stun relayService, certificates *d
 			case <-asked:
 			}
 			err := s.reload(stun)
-			if certificates != nil {
-				err = errors.Join(err, certificates.Reload())
-			}
 			if err != nil {
-				log.Error("not reloaded; what was in force before still is", "error", err)
-			} else {
+				log.Error("secrets not reloaded; those before are still in force", "error", err)
+			}
+			if certificates != nil {
+				if fault := certificates.Reload(); fault != nil {
+					log.Error("certificate not reloaded; the one before is still in force", "error", fault)
+					err = fault
+				}
+			}
+			if err == nil {
 				log.Info("reloaded")
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -84,8 +85,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	f.WarnOfACME(cfg.Logger, addressesOf(fronts, "tls")...)
 	defer certificates.Watched()()
 	defer (&reloader{f, cfg, server, certificates, cfg.Logger}).start(ctx)()
-	cfg.Logger.Info("serving", "listeners", len(fronts), "public_ip", publicIPs(cfg), "found", cmp.Or(f.found.How, "given"))
-	err = serve(ctx, server, fronts, admin)
+	cfg.Logger.Info("serving", "listeners", len(listenersOf(cfg, fronts)), "public_ip", publicIPs(cfg), "found", cmp.Or(f.found.How, "given"))
+	err = serve(ctx, server, fronts, admin, cfg.Logger)
 	cfg.Logger.Info("stopped", "allocations", server.Stats().AllocationsTotal)
 	return err
 }
@@ -99,7 +100,7 @@ type front struct {
 }
 
 // serve runs the server on all sockets, and what operators are served, until ctx ends or one of them fails.
-func serve(ctx context.Context, server *relay.Server, fronts []front, admin *operator) error {
+func serve(ctx context.Context, server *relay.Server, fronts []front, admin *operator, log *slog.Logger) error {
 	running := len(fronts)
 	served := make(chan error, running+1)
 	for _, f := range fronts {
@@ -117,6 +118,7 @@ func serve(ctx context.Context, server *relay.Server, fronts []front, admin *ope
 		failure = errors.Join(failure, server.Close())
 	case <-ctx.Done():
 		admin.setReady(false)
+		log.Info("draining", "allocations", server.Stats().Allocations, "for_at_most", drainTime)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		if err := server.Shutdown(drain); !errors.Is(err, context.DeadlineExceeded) {
@@ -190,11 +192,8 @@ func announce(stdout io.Writer, f flags, cfg relay.Config, fronts []front, admin
 		_, _ = fmt.Fprintf(out, "  "+name+"\t"+format+"\n", args...) // a buffer takes everything
 	}
 	_, _ = fmt.Fprintf(out, "Parley relay %s\n", daemon.Version())
-	for _, front := range fronts {
-		line("listening", "%s %s", front.transport, front.addr)
-		if front.transport == "udp" && cfg.GetCertificate != nil {
-			line("listening", "dtls %s", front.addr)
-		}
+	for _, listener := range listenersOf(cfg, fronts) {
+		line("listening", "%s", listener)
 	}
 	if f.found.How != "" {
 		line("public IP", "%s  (%s)", publicIPs(cfg), f.found.How)
@@ -230,6 +229,18 @@ func announce(stdout io.Writer, f flags, cfg relay.Config, fronts []front, admin
 	}
 	_, err := stdout.Write(text.Bytes())
 	return err
+}
+
+// listenersOf returns what is served where, for people: a UDP socket may be two.
+func listenersOf(cfg relay.Config, fronts []front) []string {
+	var all []string
+	for _, front := range fronts {
+		all = append(all, fmt.Sprintf("%s %s", front.transport, front.addr))
+		if front.transport == "udp" && cfg.GetCertificate != nil {
+			all = append(all, fmt.Sprintf("dtls %s", front.addr))
+		}
+	}
+	return all
 }
 
 // publicIPs returns what relays advertise, for people.

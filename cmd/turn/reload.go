@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 
@@ -41,25 +40,29 @@ func (r *reloader) serve(asked <-chan os.Signal, stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-asked:
-			if err := r.reload(); err != nil {
-				r.log.Error("not reloaded; what was in force before still is", "error", err)
-			} else {
-				r.log.Info("reloaded")
-			}
+			r.reload()
 		}
 	}
 }
 
 // reload applies what the files say now. Rules and certificates do not depend on each other: one that is broken does not keep
-// the others from being applied.
-func (r *reloader) reload() error {
+// the others from being applied, and the log says which.
+func (r *reloader) reload() {
 	cfg := r.cfg
 	err := r.flags.access(&cfg)
 	if err == nil {
 		err = r.server.Reload(cfg)
 	}
-	if r.certificates != nil {
-		err = errors.Join(err, r.certificates.Reload())
+	if err != nil {
+		r.log.Error("secrets, users and peers not reloaded; those before are still in force", "error", err)
 	}
-	return err
+	if r.certificates != nil {
+		if fault := r.certificates.Reload(); fault != nil {
+			r.log.Error("certificate not reloaded; the one before is still in force", "error", fault)
+			err = fault
+		}
+	}
+	if err == nil {
+		r.log.Info("reloaded")
+	}
 }

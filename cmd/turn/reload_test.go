@@ -128,6 +128,9 @@ func TestSIGHUPReadsTheFilesAgain(t *testing.T) {
 		write(t, broken.path, broken.good)
 	}
 	hangUp(t, log, "msg=reloaded")
+	if said := log(); !strings.Contains(said, `msg="relay reloaded" secrets=2 users=1 allowed_peers=1 denied_peers=0 `) {
+		t.Errorf("the log does not say what is in force:\n%s", said)
+	}
 	if said := log(); strings.Contains(said, "secret\n") || strings.Contains(said, "pass:word") || strings.Contains(said, "bob:other") {
 		t.Errorf("the log shows a password:\n%s", said)
 	}
@@ -159,6 +162,32 @@ func TestSIGHUPWhileDraining(t *testing.T) {
 	hangUp(t, log, "msg=reloaded")
 	if err := relayed.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSIGHUPWithABrokenCertificate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no SIGHUP")
+	}
+	files := certificate(t, time.Now().Add(240*time.Hour))
+	p, log := logged(t, append(files, "--listen=127.0.0.1:0", "--public-ip=127.0.0.1", "--user=alice:secret")...)
+	write(t, strings.TrimPrefix(files[0], "--tls-cert="), "none")
+	hangUp(t, log, `msg="relay reloaded" secrets=0 users=1 `, `msg="certificate not reloaded; the one before is still in force"`, "--tls-cert")
+	if said := log(); !strings.Contains(said, "msg=serving listeners=3 ") { // UDP, DTLS, TCP
+		t.Errorf("it serves other listeners than it says:\n%s", said)
+	}
+	if said := log(); strings.Contains(said, "users and peers not reloaded") || strings.Contains(said, "msg=reloaded") {
+		t.Errorf("the log contradicts itself:\n%s", said)
+	}
+	if _, err := hold(t, p.addrs[0], "alice", "secret"); err != nil {
+		t.Fatal(err)
+	}
+	p.stop()
+	if err := <-p.done; err != nil {
+		t.Error(err)
+	}
+	if said := log(); !strings.Contains(said, "msg=draining allocations=1 for_at_most=8s") || !strings.Contains(said, "reason=closed") {
+		t.Errorf("the log does not say what is drained:\n%s", said)
 	}
 }
 

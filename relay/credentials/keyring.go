@@ -57,6 +57,14 @@ func New(secrets ...string) (*Keyring, error) {
 	return k, nil
 }
 
+// Len returns how many secrets there are; none in a nil Keyring.
+func (k *Keyring) Len() int {
+	if k == nil {
+		return 0
+	}
+	return len(k.secrets)
+}
+
 // Mint returns a credential for a user that expires ttl after now, rounded up to a whole second.
 // User may be empty. Mint fails if ttl is not positive, if the user holds a control character or is
 // not UTF-8, or if the username would be longer than [MaxUsername].

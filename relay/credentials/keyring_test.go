@@ -176,3 +176,13 @@ func keyring(t *testing.T, secrets ...string) *credentials.Keyring {
 	}
 	return ring
 }
+
+func TestLen(t *testing.T) {
+	ring, err := credentials.New("new", "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if none := (*credentials.Keyring)(nil); ring.Len() != 2 || none.Len() != 0 {
+		t.Errorf("got %d and %d, want 2 and 0", ring.Len(), none.Len())
+	}
+}
