@@ -126,7 +126,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"nothing listens, TCP":            {[]string{north, "turn:" + nobody + "?transport=tcp"}, "TCP connect", "nothing listens"},
 		"TLS to a port without":           {[]string{north, "turns:" + good.listening(t, "tcp")}, "TLS handshake", "certificate"},
 		"DTLS to a relay without":         {[]string{north, "--timeout=500ms", "turns:" + good.addrs[0] + "?transport=udp"}, "DTLS handshake", "--tls-cert"},
-		"TCP to a port with TLS":          {[]string{north, "--timeout=1s", "turn:" + expired.listening(t, "tls") + "?transport=tcp"}, "STUN binding", "does not speak STUN"},
+		"TCP to a port with TLS":          {[]string{north, "--timeout=1s", "turn:" + expired.listening(t, "tls") + "?transport=tcp"}, "STUN binding", "that port speaks TLS; write turns:"},
 		"a certificate that has expired":  {[]string{north, "turns:" + expired.listening(t, "tls")}, "TLS handshake", "has expired"},
 		"the same over DTLS":              {[]string{north, "turns:" + expired.addrs[0] + "?transport=udp"}, "DTLS handshake", "has expired"},
 		"the same, and any is taken":      {[]string{north, "--insecure", "turns:" + expired.listening(t, "tls")}, "", "clients will refuse it"},

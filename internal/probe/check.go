@@ -127,7 +127,11 @@ func (c *check) binding(s *Step) {
 	defer cancel()
 	mapped, err := c.first.Binding(ctx)
 	if err != nil {
-		s.fail(err, c.silenceCure(err, "what listens there does not speak STUN"))
+		cure := c.silenceCure(err, "what listens there does not speak STUN")
+		if c.stream() && !c.URI.IsSecure() && c.speaksTLS() {
+			cure = "that port speaks TLS; write turns:, or stuns:"
+		}
+		s.fail(err, cure)
 		return
 	}
 	c.mapped = mapped

@@ -80,6 +80,18 @@ func (c *check) greet(s *Step) {
 	}
 }
 
+// speaksTLS says that TLS is spoken at the server's port, with whatever certificate.
+func (c *check) speaksTLS() bool {
+	ctx, cancel := c.bounded()
+	defer cancel()
+	dialer := tls.Dialer{Config: &tls.Config{ServerName: c.URI.Host, InsecureSkipVerify: true}} // nothing is said there
+	conn, err := dialer.DialContext(ctx, "tcp", c.addr.String())
+	if err == nil {
+		_ = conn.Close() // it was of no more use
+	}
+	return err == nil
+}
+
 // tls returns what TLS is spoken with.
 func (c *check) tls() *tls.Config {
 	return &tls.Config{ServerName: c.URI.Host, InsecureSkipVerify: c.Insecure, NextProtos: []string{"stun.turn"}}
