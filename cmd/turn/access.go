@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 // access sets who may use the relay and whom they may reach, from the flags and from the files that they name as those are now. The
 // error names the flag, and of a file the line.
 func (f flags) access(cfg *relay.Config) error {
-	cfg.AllowPeers, cfg.DenyPeers = slices.Clone(f.AllowPeer), slices.Clone(f.DenyPeer)
+	cfg.AllowPeers, cfg.DenyPeers = prefixes(f.AllowPeer), prefixes(f.DenyPeer)
 	if f.PeersFile != "" {
 		if err := daemon.ReadLines("--peers-file", f.PeersFile, func(line string) error { return peerRule(cfg, line) }); err != nil {
 			return err
@@ -88,12 +87,9 @@ func peerRule(cfg *relay.Config, line string) error {
 	if len(fields) != 2 || fields[0] != "allow" && fields[0] != "deny" {
 		return errors.New(`it is not of the form "allow CIDR" or "deny CIDR"`)
 	}
-	prefix, err := netip.ParsePrefix(fields[1])
-	if addr, addrErr := netip.ParseAddr(fields[1]); addrErr == nil && addr.Zone() == "" {
-		prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
+	prefix, err := parseNetwork(fields[1])
 	if err != nil {
-		return fmt.Errorf("%q is not a range of addresses such as 10.0.0.0/8", fields[1])
+		return err
 	}
 	if fields[0] == "allow" {
 		cfg.AllowPeers = append(cfg.AllowPeers, prefix)

@@ -181,7 +181,7 @@ func TestCheckUsage(t *testing.T) {
 		"no time":                  {[]string{"--secret=s", "--ttl=0s", "turn:127.0.0.1"}, "--ttl"},
 	} {
 		_, err := checked(t, test.args...)
-		if _, usage := errors.AsType[*daemon.UsageError](err); !usage || !strings.Contains(err.Error(), test.want) {
+		if usage, ok := errors.AsType[*daemon.UsageError](err); !ok || usage.Program != "turn check" || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/daemon"
@@ -31,15 +34,15 @@ type flags struct {
 	ProbeSTUN     daemon.STUNServers     `group:"Relaying" name:"probe-stun" help:"STUN server to ask for this host's public address at start, 3 s at most; repeatable. Nobody is asked if not given." env:"PARLEY_PROBE_STUN" placeholder:"HOST[:PORT]"`
 	RelayBind     []netip.Addr           `group:"Relaying" help:"Address to bind relay sockets to, if only one of this host's; repeatable like --public-ip." env:"PARLEY_RELAY_BIND" placeholder:"IP"`
 	Ports         daemon.PortRange       `group:"Relaying" help:"Ports of relayed addresses." default:"49152-65535" env:"PARLEY_PORTS"`
-	DefaultFamily string                 `group:"Relaying" help:"What clients get that ask for no address family: ipv4, or keep for the one they come from; keep where there is no IPv4." enum:",ipv4,keep" default:"" env:"PARLEY_DEFAULT_FAMILY" placeholder:"ipv4|keep"`
+	DefaultFamily string                 `group:"Relaying" help:"What clients get that ask for no address family: ipv4, or keep for the one they come from; keep where there is no IPv4." env:"PARLEY_DEFAULT_FAMILY" placeholder:"ipv4|keep"`
 	RelayTCP      bool                   `group:"Relaying" name:"relay-tcp" help:"Relay TCP, too, for clients that come over TCP or TLS (RFC 6062)." env:"PARLEY_RELAY_TCP"`
 	UDPMode       string                 `group:"Relaying" name:"udp-mode" help:"How UDP packets are moved: offload, batch or plain; others than the first are for systems on which it fails." enum:"offload,batch,plain" default:"offload" env:"PARLEY_UDP_MODE" placeholder:"MODE"`
 	WideChannels  bool                   `group:"Relaying" help:"Allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
-	AllowPeer     []netip.Prefix         `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
-	DenyPeer      []netip.Prefix         `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
+	AllowPeer     []network              `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
+	DenyPeer      []network              `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
 	PeersFile     string                 `group:"Relaying" help:"File with more of both, \"allow CIDR\" or \"deny CIDR\" to a line; read again on SIGHUP." env:"PARLEY_PEERS_FILE" placeholder:"FILE"`
 	AllowLoopback bool                   `group:"Relaying" help:"Allow peers on this host's loopback addresses, for development." env:"PARLEY_ALLOW_LOOPBACK"`
-	NAT64         []netip.Prefix         `group:"Relaying" name:"nat64" help:"NAT64 prefix of this host's network, besides 64:ff9b::/96; repeatable." env:"PARLEY_NAT64" placeholder:"CIDR"`
+	NAT64         []translator           `group:"Relaying" name:"nat64" help:"NAT64 prefix of this host's network, besides 64:ff9b::/96; repeatable." env:"PARLEY_NAT64" placeholder:"CIDR"`
 
 	Realm        string        `group:"Credentials" help:"Authentication realm." default:"parley" env:"PARLEY_REALM"`
 	Secret       []string      `group:"Credentials" help:"Secret shared with whoever mints time-limited credentials; repeatable, newest first. One is made up and printed if there is none, and no user." env:"PARLEY_SECRET"`
@@ -87,7 +90,7 @@ func (f *flags) config(ctx context.Context, log *slog.Logger) (relay.Config, err
 		UDPMode:                 f.UDPMode,
 		WideChannels:            f.WideChannels,
 		AllowLoopback:           f.AllowLoopback,
-		NAT64:                   f.NAT64,
+		NAT64:                   translatorPrefixes(f.NAT64),
 		StrictExpiry:            f.StrictExpiry,
 		MaxSession:              f.MaxSession,
 		MaxAllocations:          f.MaxAllocations,
@@ -139,6 +142,17 @@ func (f flags) check() error {
 			return fmt.Errorf("%s: the value is empty", given.flag)
 		}
 	}
+	switch {
+	case f.Realm == "":
+		return errors.New("--realm: the value is empty")
+	case len(f.Realm) > maxRealm:
+		return fmt.Errorf("--realm: is %d bytes long, at most %d are allowed", len(f.Realm), maxRealm)
+	case f.DefaultFamily != "" && f.DefaultFamily != "ipv4" && f.DefaultFamily != "keep":
+		return fmt.Errorf("--default-family: must be ipv4 or keep, got %q", f.DefaultFamily)
+	}
+	if err := f.checkTwice(); err != nil {
+		return err
+	}
 	for _, limit := range []struct {
 		flag         string
 		value, least int64
@@ -164,6 +178,24 @@ func (f flags) check() error {
 				least, value = time.Duration(limit.least).String(), time.Duration(limit.value).String()
 			}
 			return fmt.Errorf("%s: must be at least %s, got %s", limit.flag, least, value)
+		}
+	}
+	return nil
+}
+
+// maxRealm is how many bytes a realm may have (RFC 8489 section 14.9).
+const maxRealm = 127
+
+// checkTwice finds addresses to listen on that are given twice.
+func (f flags) checkTwice() error {
+	for _, given := range []struct {
+		flag  string
+		addrs []string
+	}{{"--listen", f.Listen}, {"--listen-tcp", f.ListenTCP}, {"--listen-tls", f.ListenTLS}} {
+		for i, addr := range given.addrs {
+			if slices.Contains(given.addrs[:i], addr) && !strings.HasSuffix(addr, ":0") { // of port 0 each has its own
+				return fmt.Errorf("%s: %s is given twice", given.flag, addr)
+			}
 		}
 	}
 	return nil

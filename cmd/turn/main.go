@@ -40,7 +40,11 @@ func main() { daemon.Main(run) }
 // run serves until ctx ends, then drains.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	if len(args) > 0 && args[0] == "check" {
-		return check(ctx, args[1:], getenv, stdout)
+		err := check(ctx, args[1:], getenv, stdout)
+		if usage, ok := errors.AsType[*daemon.UsageError](err); ok {
+			usage.Program = checkProgram.Name
+		}
+		return err
 	}
 	var f flags
 	if err := daemon.ParseFlags(program, &f, args, getenv, stdout); err != nil {

@@ -68,14 +68,15 @@ func TestTakesFlagsFromTheEnvironment(t *testing.T) {
 		"PARLEY_REALM":          "lab",
 		"PARLEY_USER":           "alice:secret,bob:secret",
 		"PARLEY_ALLOW_LOOPBACK": "true",
-		"PARLEY_ALLOW_PEER":     "10.0.0.0/8,192.168.0.0/16",
+		"PARLEY_ALLOW_PEER":     "10.0.0.0/8,192.168.0.0/16,172.16.0.1",
+		"PARLEY_NAT64":          "2001:db8::/96",
 		"PARLEY_LOG_LEVEL":      "error",
 	}, "--realm=flag")
 	for _, want := range []string{
 		`public IP +198\.51\.100\.7\n`,
 		`ports +50000-50100\n`,
 		`realm +flag\n`,
-		`also allowed +10\.0\.0\.0/8, 192\.168\.0\.0/16, loopback\n`,
+		`also allowed +10\.0\.0\.0/8, 192\.168\.0\.0/16, 172\.16\.0\.1/32, loopback\n`,
 	} {
 		if !regexp.MustCompile(want).MatchString(p.out.String()) {
 			t.Errorf("output lacks %q:\n%s", want, p.out)
@@ -118,7 +119,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		usage bool
 	}{
 		"a peer prefix too long":       {args: []string{"--allow-peer=10.0.0.0/33"}, want: []string{"--allow-peer", "10.0.0.0/33"}, usage: true},
-		"a peer that is no prefix":     {args: []string{"--deny-peer=ten"}, want: []string{"--deny-peer", "ten"}, usage: true},
+		"a peer that is no prefix":     {args: []string{"--deny-peer=ten"}, want: []string{"--deny-peer", `"ten" is not an address or a network`}, usage: true},
 		"ports the wrong way round":    {args: []string{"--ports=60000-50000"}, want: []string{"--ports", "60000-50000"}, usage: true},
 		"ports that are too high":      {args: []string{"--ports=60000-70000"}, want: []string{"--ports", "70000", "65535"}, usage: true},
 		"ports in the environment":     {env: map[string]string{"PARLEY_PORTS": "many"}, want: []string{"PARLEY_PORTS", "many"}, usage: true},
@@ -144,7 +145,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"a key without a certificate":  {args: []string{"--tls-key=key.pem"}, want: []string{"--tls-cert", "--tls-key", "missing"}, usage: true},
 		"a certificate that is not":    {args: []string{"--tls-cert=/nowhere/cert.pem", "--tls-key=/nowhere/key.pem"}, want: []string{"--tls-cert", "/nowhere/cert.pem"}, usage: true},
 		"ACME without TLS":             {args: []string{"--acme-domain=turn.example"}, want: []string{"--acme-domain", "--listen-tls", "443"}, usage: true},
-		"a family of its own":          {args: []string{"--default-family=ipv5"}, want: []string{"--default-family", "ipv5"}, usage: true},
+		"a family of its own":          {args: []string{"--default-family=ipv5"}, want: []string{"--default-family: must be ipv4 or keep", "ipv5"}, usage: true},
 		"two alternates of a family":   {args: []string{"--alternate=192.0.2.1:3478,192.0.2.2:3478"}, want: []string{"--alternate", "192.0.2.2", "IPv4"}, usage: true},
 		"an alternate without a port":  {args: []string{"--alternate=192.0.2.1"}, want: []string{"--alternate", "192.0.2.1"}, usage: true},
 		"a limit below zero":           {args: []string{"--bits=-1"}, want: []string{"--bits", "-1", "0"}, usage: true},
@@ -155,7 +156,11 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"no TCP address, though asked": {args: []string{"--listen-tcp="}, want: []string{"--listen-tcp", "empty"}, usage: true},
 		"a log level of its own":       {args: []string{"--log-level=loud"}, want: []string{"--log-level", "loud"}, usage: true},
 		"a flag of its own":            {args: []string{"--quiet"}, want: []string{"--quiet"}, usage: true},
-		"a long realm":                 {args: []string{"--realm=" + strings.Repeat("r", 128)}, want: []string{"ealm", "127"}, usage: true},
+		"a long realm":                 {args: []string{"--realm=" + strings.Repeat("r", 128)}, want: []string{"--realm", "127", "128"}, usage: true},
+		"no realm":                     {args: []string{"--realm="}, want: []string{"--realm", "empty"}, usage: true},
+		"a NAT64 prefix too long":      {args: []string{"--nat64=2001:db8::/97"}, want: []string{"--nat64", "2001:db8::/97", "96 bits"}, usage: true},
+		"a NAT64 prefix of IPv4":       {args: []string{"--nat64=10.0.0.0/8"}, want: []string{"--nat64", "10.0.0.0/8", "IPv6"}, usage: true},
+		"an address twice":             {args: []string{"--listen=127.0.0.1:3478,127.0.0.1:3478"}, want: []string{"--listen", "127.0.0.1:3478 is given twice"}, usage: true},
 		"a port in use":                {args: []string{"--listen=" + taken.LocalAddr().String()}, want: []string{"--listen", "PARLEY_LISTEN", "already in use", taken.LocalAddr().String()}},
 		"a second port in use":         {args: []string{"--listen=127.0.0.1:0", "--listen=" + taken.LocalAddr().String()}, want: []string{"already in use", taken.LocalAddr().String()}},
 		"an address without a port":    {args: []string{"--listen=localhost"}, want: []string{"--listen", "localhost", "missing port"}, usage: true},

@@ -118,7 +118,7 @@ func TestSIGHUPReadsTheFilesAgain(t *testing.T) {
 
 	for name, broken := range map[string]struct{ path, text, good, want string }{
 		"a user twice":        {users, "bob:secret\nbob:other\n", "bob:secret\n", users + `: line 2: \"bob\" is given twice`},
-		"a peer that is none": {peers, "# none\nallow everybody\n", "allow 10.0.0.0/8\n", peers + `: line 2: \"everybody\" is not a range`},
+		"a peer that is none": {peers, "# none\nallow everybody\n", "allow 10.0.0.0/8\n", peers + `: line 2: \"everybody\" is not an address or a network`},
 		"no secret":           {secrets, "# gone\n", "south\nnorth\n", secrets + ": there is no secret in it"},
 	} {
 		write(t, broken.path, broken.text)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,8 +54,8 @@ func report(stderr io.Writer, program string, err error) int {
 		return 0
 	}
 	_, _ = fmt.Fprintf(stderr, "%s: %v\n", program, err) // nobody left to tell
-	if _, ok := errors.AsType[*UsageError](err); ok {
-		_, _ = fmt.Fprintf(stderr, "Try %s --help.\n", program)
+	if usage, ok := errors.AsType[*UsageError](err); ok {
+		_, _ = fmt.Fprintf(stderr, "Try %s --help.\n", cmp.Or(usage.Program, program))
 		return exitUsage
 	}
 	return exitFailure
@@ -63,7 +64,8 @@ func report(stderr io.Writer, program string, err error) int {
 // UsageError says that the command line or the environment is wrong, as against something that
 // failed while running.
 type UsageError struct {
-	Err error // what is wrong, naming the flag and the value
+	Err     error  // what is wrong, naming the flag and the value
+	Program string // whose --help says what is right, if it is not the program's own
 }
 
 func (e *UsageError) Error() string { return e.Err.Error() }

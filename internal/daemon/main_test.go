@@ -98,3 +98,13 @@ func TestMainExits(t *testing.T) {
 		})
 	}
 }
+
+func TestReportNamesWhoseHelpToRead(t *testing.T) {
+	for program, want := range map[string]string{"": "Try turn --help.", "turn check": "Try turn check --help."} {
+		var stderr bytes.Buffer
+		code := report(&stderr, "turn", &UsageError{Err: errors.New("--ttl: no"), Program: program})
+		if code != exitUsage || !strings.Contains(stderr.String(), want) {
+			t.Errorf("%q: exits with %d and says %q, want %q", program, code, &stderr, want)
+		}
+	}
+}
