@@ -137,7 +137,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"no ports left":                   {[]string{north, "turn:" + full.addrs[0]}, "allocate", "--ports"},
 		"one port left":                   {[]string{north, "turn:" + servedBy(t, "--ports=23131").addrs[0]}, "second allocation", "--ports"},
 		"peers that are denied":           {[]string{north, "turn:" + servedBy(t, "--deny-peer=127.0.0.0/8").addrs[0]}, "permission", "--deny-peer"},
-		"ports that lead nowhere":         {[]string{north, "--timeout=1s", "turn:" + servedBy(t, "--listen=127.0.0.3:0", "--public-ip=127.0.0.2/127.0.0.4", "--allow-loopback").addrs[0]}, "from outside", "firewall"},
+		"ports that lead nowhere":         {[]string{north, "--timeout=2s", "turn:" + servedBy(t, "--listen=127.0.0.3:0", "--public-ip=127.0.0.2/127.0.0.4", "--allow-loopback").addrs[0]}, "from outside", "firewall"},
 		"a check on the relay's host":     {[]string{north, "turn:" + good.addrs[0]}, "", "skip  from outside"},
 		"a peer that is denied":           {[]string{north, "turn:" + servedBy(t, "--listen=127.0.0.3:0", "--public-ip=127.0.0.2/127.0.0.4").addrs[0]}, "", "skip  from outside"},
 		"ports that lead to the relay":    {[]string{north, "turn:" + servedBy(t, "--listen=127.0.0.3:0", "--public-ip=127.0.0.2", "--relay-bind=127.0.0.2", "--allow-loopback").addrs[0]}, "", "ok    from outside"},
