@@ -92,6 +92,43 @@ func TestWhatIsOverTheRateIsSentAgainAndArrivesOnce(t *testing.T) {
 	}
 }
 
+// A timer may go off a little before its time, and the client's clock may be fast: the frame comes too early then, and
+// the client has to be told so, since it waits for an answer.
+func TestAFrameThatIsSentAgainTooEarlyIsAnswered(t *testing.T) {
+	s := serve(t, signaling.Config{Limits: narrow})
+	bob := s.join("room", as("bob")).linked("websocket", -1)
+	alice := s.join("room", as("alice")).linked("websocket", -1)
+	const frames = 14
+	data := `"` + strings.Repeat("x", kilobyte) + `"`
+	for n := range int64(frames) {
+		s.must(alice.send(n+1, to(bob.peer, data)))
+	}
+	early := 0
+	for deadline := time.After(4 * patience); ; {
+		select {
+		case f := <-alice.frames:
+			if f.Code != wire.RateLimited {
+				continue
+			}
+			if early++; early > 3 {
+				time.Sleep(time.Duration(f.RetryAfter * float64(time.Second)))
+			}
+			for n := f.N; n < frames; n++ {
+				s.must(alice.send(n+1, to(bob.peer, data)))
+			}
+		case f := <-bob.frames:
+			if f.Kind == wire.KindSignal && f.N == frames+1 { // the first frame is that she came
+				if early < 3 {
+					t.Errorf("she was told %d times, want each time", early)
+				}
+				return
+			}
+		case <-deadline:
+			t.Fatalf("after %d answers no more comes", early)
+		}
+	}
+}
+
 func TestAPOSTOverTheRateNamesTheLimit(t *testing.T) {
 	s := serve(t, signaling.Config{Limits: narrow})
 	alice := s.join("room")

@@ -69,11 +69,18 @@ func (l *link) hold(result store.Result) {
 	}))
 }
 
-// holds says whether frame n has to wait with the one that was over the rate. They are still coming in, and the
-// store need not be asked.
+// holds says whether frame n has to wait behind the one that was over the rate: those are still coming in, and the
+// store need not be asked. That one itself is tried again whenever it comes, for a client whose clock is a little fast has to be told anew.
 func (l *link) holds(n int64) bool {
 	st := l.strain
-	return st != nil && n >= st.held && time.Now().Before(st.until)
+	if st == nil || n < st.held {
+		return false
+	}
+	if n > st.held && time.Now().Before(st.until) {
+		return true
+	}
+	l.strain = nil
+	return false
 }
 
 // maxProbes is how many links of one session may be tried at a time, on one server.
