@@ -4,7 +4,6 @@ package packet
 
 import (
 	"encoding/binary"
-	"net/netip"
 	"syscall"
 	"unsafe"
 
@@ -204,8 +203,7 @@ func (o *Outbox) alone(w *writer, i, fd int, code syscall.Errno) {
 	}
 	var single writer
 	single.parts = make([]unix.Iovec, 0, 3)
-	to := nameOf(&w.names[i])
-	c := chain{s: s, to: netip.AddrPortFrom(to.Addr(), to.Port())}
+	c := chain{s: s, to: nameOf(&w.names[i])}
 	at := r.first
 	for range r.n {
 		m := &o.messages[at]
