@@ -8,16 +8,18 @@
 # make fuzz     every fuzzer, for FUZZTIME each
 # make bench-signaling   compares the signaling server with others; about ten minutes
 # make bench-relay       compares the relay with coturn's and pion/turn's; eight minutes
+# make bench-connect     compares how browsers get connected, by this client and by others; ten minutes
 # make image    the container image, parley
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SIGNAL   := bin/signal
 TURN     := bin/turn
 RIVALS   := bench/signaling/rivals
+CONNECT  := bench/connect
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser run build web lint fmt chaos abuse fuzz image setup bench-signaling bench-relay
+.PHONY: test test-go test-web test-browser run build web lint fmt chaos abuse fuzz image setup bench-signaling bench-relay bench-connect
 
 test: setup
 	$(MAKE) test-go
@@ -38,7 +40,7 @@ test-web: web/node_modules build
 	cd web && PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) npm run -s test
 
 test-browser: web/node_modules build
-	PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) PARLEY_TURN=$(CURDIR)/$(TURN) test/isolate.sh node --test --test-concurrency=1 test/browser/*.test.mjs
+	PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) PARLEY_TURN=$(CURDIR)/$(TURN) test/isolate.sh node --test --test-concurrency=1 bench/connect/*.test.mjs test/browser/*.test.mjs
 
 build:
 	go build -o bin/ ./cmd/...
@@ -82,4 +84,11 @@ bench-relay: setup
 
 $(RIVALS)/node_modules: $(RIVALS)/package-lock.json
 	cd $(RIVALS) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+bench-connect: setup build web/node_modules $(CONNECT)/node_modules
+	PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) test/isolate.sh node $(CONNECT)/main.mjs $(ARGS)
+
+$(CONNECT)/node_modules: $(CONNECT)/package-lock.json
+	cd $(CONNECT) && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
