@@ -155,7 +155,7 @@ func listen(f flags, server *relay.Server, certificates *daemon.Certificates) ([
 	}{
 		{"tcp", "--listen-tcp", f.tcp(), server.ServeTCP},
 		{"tls", "--listen-tls", f.ListenTLS, func(l net.Listener) error {
-			return server.ServeTCP(tls.NewListener(l, certificates.TLS("stun.turn", "stun.nat-discovery")))
+			return server.ServeTCP(tls.NewListener(relay.Corked(l), certificates.TLS("stun.turn", "stun.nat-discovery")))
 		}},
 	} {
 		for _, addr := range kind.addrs {

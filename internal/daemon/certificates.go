@@ -74,6 +74,8 @@ func (c *Certificates) TLS(protocols ...string) *tls.Config {
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     slices.Concat(protocols, c.source.protocols()),
 		GetCertificate: c.GetCertificate,
+
+		DynamicRecordSizingDisabled: true, // a relay's packet is to be one record
 	}
 	nameless := config.Clone()
 	nameless.NextProtos = nil

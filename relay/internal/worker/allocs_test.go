@@ -73,15 +73,15 @@ func (p peerAddress) AddTo(m *stun.Message) error {
 	return stun.XORMappedAddress{IP: addr.Addr().AsSlice(), Port: int(addr.Port())}.AddToAs(m, stun.AttrXORPeerAddress)
 }
 
-// relaying returns a worker with one client that has a channel to one peer.
-func relaying(t *testing.T, mode packet.Mode) (w *Worker, l *listener, of *port, client, peer netip.AddrPort) {
+// loopback returns a worker that relays between addresses of this host.
+func loopback(t *testing.T, mode packet.Mode) *Worker {
 	t.Helper()
 	localhost := netip.MustParseAddr("127.0.0.1")
 	rules, err := policy.New(policy.Rules{AllowLoopback: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err = New(Settings{
+	w, err := New(Settings{
 		Engine: turn.Config{
 			Shared: turn.NewShared(turn.Limits{}),
 			Policy: rules,
@@ -98,6 +98,40 @@ func relaying(t *testing.T, mode packet.Mode) (w *Worker, l *listener, of *port,
 	if err != nil {
 		t.Fatal(err)
 	}
+	return w
+}
+
+// relaying returns a worker with one client that has a channel to one peer.
+func relaying(t *testing.T, mode packet.Mode) (w *Worker, l *listener, of *port, client, peer netip.AddrPort) {
+	t.Helper()
+	w = loopback(t, mode)
+	seen := seeing(w, mode)
+	server, _ := listenUDP(t)
+	done := make(chan error, 1)
+	go func() { done <- w.ServePackets(server) }()
+	t.Cleanup(func() {
+		_ = w.Close()
+		<-done
+	})
+	to := server.LocalAddr().(*net.UDPAddr)
+	conn, client := listenUDP(t)
+	from, peer := listenUDP(t)
+	ask := asking(t, conn, to)
+	ask(stun.MethodAllocate, stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}})
+	ask(stun.MethodChannelBind, stun.RawAttribute{Type: stun.AttrChannelNumber, Value: []byte{0x40, 0, 0, 0}}, peerAddress(peer))
+	var relayed netip.AddrPort
+	w.do(func(e *turn.Engine, _ time.Time) {
+		l = w.listeners[1]
+		e.Allocations(func(i turn.Info) { relayed = i.Relayed[0] })
+	})
+	if _, err := from.WriteTo([]byte("hello"), net.UDPAddrFromAddrPort(relayed)); err != nil {
+		t.Fatal(err)
+	}
+	return w, l, <-seen, client, peer
+}
+
+// seeing returns what tells of a relay socket at which something has come, which is handled no further.
+func seeing(w *Worker, mode packet.Mode) <-chan *port {
 	seen := make(chan *port, 1)
 	w.sockets = packet.NewGroup(mode, func(out *packet.Outbox, arrivals []packet.Arrival) {
 		if of, ok := arrivals[0].Tag.(*port); ok {
@@ -109,22 +143,15 @@ func relaying(t *testing.T, mode packet.Mode) (w *Worker, l *listener, of *port,
 		}
 		w.receive(out, arrivals)
 	}, w.lost)
-	server, _ := listenUDP(t)
-	done := make(chan error, 1)
-	go func() { done <- w.ServePackets(server) }()
-	t.Cleanup(func() {
-		_ = w.Close()
-		<-done
-	})
-	to := server.LocalAddr().(*net.UDPAddr)
-	conn, client := listenUDP(t)
-	from, peer := listenUDP(t)
+	return seen
+}
 
+// asking returns what sends a signed request, and waits for success.
+func asking(t *testing.T, conn net.PacketConn, to net.Addr) func(stun.Method, ...stun.Setter) {
 	buf := make([]byte, 1500)
 	var realm stun.Realm
 	var nonce stun.Nonce
-	var relayed netip.AddrPort
-	ask := func(method stun.Method, setters ...stun.Setter) {
+	return func(method stun.Method, setters ...stun.Setter) {
 		t.Helper()
 		for range 2 {
 			all := append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}, setters...)
@@ -154,16 +181,6 @@ func relaying(t *testing.T, mode packet.Mode) (w *Worker, l *listener, of *port,
 			_, _ = realm.GetFrom(reply), nonce.GetFrom(reply)
 		}
 	}
-	ask(stun.MethodAllocate, stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}})
-	ask(stun.MethodChannelBind, stun.RawAttribute{Type: stun.AttrChannelNumber, Value: []byte{0x40, 0, 0, 0}}, peerAddress(peer))
-	w.do(func(e *turn.Engine, _ time.Time) {
-		l = w.listeners[1]
-		e.Allocations(func(i turn.Info) { relayed = i.Relayed[0] })
-	})
-	if _, err := from.WriteTo([]byte("hello"), net.UDPAddrFromAddrPort(relayed)); err != nil {
-		t.Fatal(err)
-	}
-	return w, l, <-seen, client, peer
 }
 
 func listenUDP(t *testing.T) (net.PacketConn, netip.AddrPort) {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/parley-rtc/parley/relay/internal/packet"
 	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
@@ -16,6 +18,8 @@ const (
 	writePatience = 30 * time.Second
 	// idlePatience is how often a client that says nothing is asked for the allocation it has.
 	idlePatience = time.Minute
+	// maxWrite is how much is written to it at once, within that time.
+	maxWrite = 64 << 10
 	// lastPatience is how long it may take for what is queued when its connection ends.
 	lastPatience = 2 * time.Second
 )
@@ -30,6 +34,7 @@ type client struct {
 
 	began  time.Time
 	proven bool          // it has authenticated; for the reader alone
+	renew  time.Time     // when the deadline of writing is set anew; for the writer alone
 	sent   chan struct{} // closed when the writer has ended
 }
 
@@ -88,20 +93,58 @@ func (c *client) stays(half bool) (has bool) {
 	return has
 }
 
-// feed gives a packet of the client to the engine and returns what it means for the connection. If
-// that is now bound to a peer's, peer is that.
-func (c *client) feed(p []byte) (effect turn.Effect, peer *peerConn) {
-	c.w.do(func(e *turn.Engine, now time.Time) {
-		effect = e.FromClient(now, c.Client, p)
-		if effect.Bound != 0 {
-			peer = c.w.peers[effect.Bound]
+// feed gives a packet of the client to the engine.
+func (c *client) feed(p []byte) {
+	out := c.w.outs.Get().(*packet.Outbox)
+	defer c.w.outs.Put(out)
+	if !c.w.hold(out) {
+		return
+	}
+	effect := c.w.engine.FromClient(time.Now(), c.Client, p)
+	c.w.letGo(out)
+	c.prove(effect.Authenticated)
+}
+
+// maxFrames is how many messages of a stream are handled in one turn.
+const maxFrames = 64
+
+// feedStream is feed for the messages at the start of what has come on a stream, some of them at most, which are handled
+// together. It returns how long they are, or [turn.ErrFrame]. Effect is that of the last one.
+func (c *client) feedStream(frames *turn.Stream, p []byte) (used int, effect turn.Effect, peer *peerConn, err error) {
+	size, err := frames.Next(p)
+	if size == 0 || err != nil {
+		return 0, turn.Effect{}, nil, err
+	}
+	out := c.w.outs.Get().(*packet.Outbox)
+	defer c.w.outs.Put(out)
+	if !c.w.hold(out) {
+		return size, turn.Effect{}, nil, nil
+	}
+	now := time.Now()
+	proven := c.proven
+	for n := 0; size > 0 && n < maxFrames; n++ {
+		effect = c.w.engine.FromClient(now, c.Client, p[used:used+size])
+		used += size
+		proven = proven || effect.Authenticated
+		if effect.Hangup || effect.Bound != 0 {
+			break
 		}
-	})
-	if effect.Authenticated && !c.proven {
+		size, _ = frames.Next(p[used:]) // the error comes again
+	}
+	if effect.Bound != 0 {
+		peer = c.w.peers[effect.Bound]
+	}
+	c.w.letGo(out)
+	c.prove(proven)
+	return used, effect, peer, nil
+}
+
+// prove takes note that a client has authenticated.
+func (c *client) prove(proven bool) {
+	if proven && !c.proven {
 		c.proven = true
 		c.wait()
 	}
-	return effect, peer
 }
 
 // finish waits until what is queued is written, if the client takes it.
@@ -115,9 +158,13 @@ func (c *client) finish() {
 	late.Stop()
 }
 
-// write writes what is queued until that is finished or fails; then the connection is closed. TCP
-// takes all that is queued at once. TLS takes packet by packet, as DTLS must: there are clients, coturn's
-// among them, that take a record for a packet.
+// bundle is what lies below a connection that takes packet by packet, and sends those that are written together at once.
+type bundle interface {
+	cork()
+	uncork() error
+}
+
+// write writes what is queued until that is finished or fails; then the connection is closed.
 func (c *client) write() {
 	defer close(c.sent)
 	var buf []byte
@@ -127,13 +174,13 @@ func (c *client) write() {
 		if buf, ends, more = c.queue.take(buf, ends); !more {
 			return
 		}
-		if c.Transport == turn.TCP && len(ends) > 0 {
-			ends = append(ends[:0], len(buf))
-		}
 		start := 0
-		for _, end := range ends {
-			_ = c.conn.SetWriteDeadline(time.Now().Add(writePatience)) // a closed connection shows when it is written to
-			if _, err := c.conn.Write(buf[start:end]); err != nil {
+		for rest := ends; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n]-start <= maxWrite {
+				n++
+			}
+			if err := c.writeSome(buf, start, rest[:n]); err != nil {
 				switch {
 				case errors.Is(err, os.ErrDeadlineExceeded):
 					c.w.drop("client-not-reading")
@@ -144,7 +191,35 @@ func (c *client) write() {
 				_ = c.raw.Close() // the reader ends
 				return
 			}
-			start = end
+			start, rest = rest[n-1], rest[n:]
 		}
 	}
+}
+
+// writeSome writes packets that end at such places in a buffer, the first of which begins at start. TCP takes them all at once. TLS
+// takes packet by packet, as DTLS must: there are clients, coturn's among them, that take a record for a packet. But the
+// records leave together.
+func (c *client) writeSome(buf []byte, start int, ends []int) (err error) {
+	if now := time.Now(); now.After(c.renew) {
+		_ = c.conn.SetWriteDeadline(now.Add(writePatience)) // a closed connection shows when it is written to
+		c.renew = now.Add(writePatience / 30)
+	}
+	if c.Transport == turn.TCP {
+		_, err = c.conn.Write(buf[start:ends[len(ends)-1]])
+		return err
+	}
+	together, ok := c.raw.(bundle)
+	if ok = ok && len(ends) > 1; ok {
+		together.cork()
+	}
+	for _, end := range ends {
+		if _, err = c.conn.Write(buf[start:end]); err != nil {
+			break
+		}
+		start = end
+	}
+	if ok {
+		err = cmp.Or(err, together.uncork())
+	}
+	return err
 }

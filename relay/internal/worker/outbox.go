@@ -34,8 +34,15 @@ func (w *Worker) lost(s *packet.Socket, n int, err error) {
 // ToClient implements [turn.Sink].
 func (w *Worker) ToClient(c turn.Client, p turn.Packet) {
 	if c.Transport != turn.UDP {
-		if client := w.clients[c.Conn]; client != nil && !client.queue.push(p) {
+		client := w.clients[c.Conn]
+		if client == nil {
+			return
+		}
+		switch first, ok := client.queue.push(p); {
+		case !ok:
 			w.drop("client-queue-full")
+		case first: // it is woken when all that comes in this turn is there
+			w.stirred = append(w.stirred, client)
 		}
 		return
 	}

@@ -21,18 +21,16 @@ type queue struct {
 
 func newQueue() queue { return queue{wake: make(chan struct{}, 1)} }
 
-// push queues a packet, and returns false if there is no room.
-func (q *queue) push(p turn.Packet) bool {
+// push queues a packet, and returns false if there is no room. If it is the first, signal must follow.
+func (q *queue) push(p turn.Packet) (first, ok bool) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	if len(q.buf)+p.Len() > maxQueue || q.last {
-		defer q.mu.Unlock()
-		return q.last // then nobody is there to miss it
+		return false, q.last // then nobody is there to miss it
 	}
 	q.buf = p.AppendTo(q.buf)
 	q.ends = append(q.ends, len(q.buf))
-	q.mu.Unlock()
-	q.signal()
-	return true
+	return len(q.ends) == 1, true
 }
 
 // finish says that nothing more will be pushed.

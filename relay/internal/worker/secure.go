@@ -14,6 +14,8 @@ func serverTLS(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Co
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     protocols,
 		GetCertificate: get,
+
+		DynamicRecordSizingDisabled: true, // a record for a packet
 	}
 	// A client that offers only names of others is served as if it offered none; it would be refused else.
 	nameless := config.Clone()

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,12 +13,8 @@ import (
 	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
-// A stream's buffer for reading: what it has while little comes, and how much is kept for the next
-// message.
-const (
-	smallBuffer = 4 << 10
-	largeBuffer = 32 << 10
-)
+// largeBuffer is how much of a stream is carried at once.
+const largeBuffer = 32 << 10
 
 // ServeStreams serves the connections of a listener, over TLS if so wished, until accepting them fails or the
 // worker is closed, and closes the listener.
@@ -45,7 +42,7 @@ func (w *Worker) ServeStreams(l net.Listener, secure bool) error {
 		}
 		patience = 0
 		if secure {
-			conn = tls.Server(conn, serverTLS)
+			conn = tls.Server(NewCork(conn), serverTLS)
 		}
 		w.running.Go(func() { w.ServeConn(conn) })
 	}
@@ -97,40 +94,43 @@ func (w *Worker) ServeConn(conn net.Conn) {
 // read feeds the engine until the connection ends, or is bound to a peer's: then it returns that and
 // what has come behind.
 func (c *client) read() (*peerConn, []byte) {
-	buf := make([]byte, smallBuffer)
-	from, to := 0, 0 // what has come and was not handled
+	in := newIntake()
+	defer in.settle()
+	cork, _ := c.raw.(*Cork)
 	var frames turn.Stream
 	frames.Wide = c.w.cfg.Engine.WideChannels
 	first := true // nothing has been understood yet
 	c.wait()
 	for {
-		size, err := frames.Next(buf[from:to])
+		size, effect, peer, err := c.feedStream(&frames, in.bytes())
 		if err != nil {
-			c.w.drop(misframed(buf[from:to], first, c.Transport == turn.TLS))
+			c.w.drop(misframed(in.bytes(), first, c.Transport == turn.TLS))
 			return nil, nil
 		}
 		if size > 0 {
 			first = false
-			effect, peer := c.feed(buf[from : from+size])
-			from += size
+			in.from += size
 			switch {
 			case effect.Hangup:
 				return nil, nil
 			case effect.Bound != 0:
-				return peer, buf[from:to]
+				return peer, bytes.Clone(in.bytes())
 			}
 			continue
 		}
-		buf, from, to = room(buf, from, to)
-		n, err := c.conn.Read(buf[to:])
-		to += n
+		n, err := c.conn.Read(in.free())
+		in.came(n)
 		switch {
 		case err == nil:
+			if cork != nil {
+				c.drain(cork, &in)
+			}
 		case n > 0: // the error comes again
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if !c.stays(to > from) {
+			if !c.stays(in.to > in.from) {
 				return nil, nil
 			}
+			in.rest()
 			c.wait()
 		default:
 			return nil, nil
@@ -138,20 +138,17 @@ func (c *client) read() (*peerConn, []byte) {
 	}
 }
 
-// room makes room behind what is in a buffer, for at least one more byte of the message that it begins with.
-func room(buf []byte, from, to int) ([]byte, int, int) {
-	switch {
-	case from == to && len(buf) > largeBuffer:
-		return make([]byte, smallBuffer), 0, 0
-	case from == to:
-		return buf, 0, 0
-	case to < len(buf):
-		return buf, from, to
-	case from > 0:
-		return buf, 0, copy(buf, buf[from:to])
+// drain reads the records that have come behind one, so that they are handled together.
+func (c *client) drain(cork *Cork, in *intake) {
+	cork.dry = true
+	defer func() { cork.dry = false }()
+	for in.to < len(in.buf) {
+		n, err := c.conn.Read(in.buf[in.to:])
+		in.came(n)
+		if err != nil {
+			return // there is no more, or the error comes again
+		}
 	}
-	larger := make([]byte, min(4*len(buf), turn.MaxFrame))
-	return larger, 0, copy(larger, buf)
 }
 
 // rawOf returns what closes a connection without waiting for its other end.

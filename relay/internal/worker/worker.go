@@ -77,6 +77,7 @@ type Worker struct {
 	engine     *turn.Engine   // guarded by mu, and so is what it points to
 	out        *packet.Outbox // guarded by mu; of whoever holds it
 	rest       []func()       // guarded by mu; to be done when it is let go: what closes something, or logs
+	stirred    []*client      // guarded by mu; whose writers are to be woken when it is let go
 	armed      time.Time      // guarded by mu; when the clock goroutine will look next
 	clients    map[uint64]*client
 	lastClient uint64                 // guarded by mu, as clients is
@@ -142,13 +143,26 @@ func (w *Worker) do(f func(e *turn.Engine, now time.Time)) {
 
 // feed is do for those who have an outbox of their own.
 func (w *Worker) feed(out *packet.Outbox, f func(e *turn.Engine, now time.Time)) {
+	if !w.hold(out) {
+		return
+	}
+	f(w.engine, time.Now())
+	w.letGo(out)
+}
+
+// hold takes the lock for whoever feeds the engine, unless that has been closed. LetGo must follow then.
+func (w *Worker) hold(out *packet.Outbox) bool {
 	w.mu.Lock()
 	if w.stopped {
 		w.mu.Unlock()
-		return
+		return false
 	}
 	w.out = out
-	f(w.engine, time.Now())
+	return true
+}
+
+// letGo lets the lock go and sends what the engine has answered.
+func (w *Worker) letGo(out *packet.Outbox) {
 	w.out = nil
 	if next := w.engine.Next(); !next.IsZero() && (w.armed.IsZero() || next.Before(w.armed)) {
 		w.armed = next
@@ -157,6 +171,11 @@ func (w *Worker) feed(out *packet.Outbox, f func(e *turn.Engine, now time.Time))
 		default:
 		}
 	}
+	for i, c := range w.stirred {
+		c.queue.signal()
+		w.stirred[i] = nil
+	}
+	w.stirred = w.stirred[:0]
 	rest := w.rest
 	w.rest = nil
 	w.mu.Unlock()
