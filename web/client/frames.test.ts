@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { parseFrame } from './frames.ts'
+import { parseFrame, roster } from './frames.ts'
 import { vectors } from './testing/vectors.ts'
 
 const table = join(vectors, 'frames.json')
@@ -67,13 +67,15 @@ test('a numbered frame whose fields cannot be read still counts', () => {
   ]) assert.deepEqual(parse(frame), { kind: 'unknown', n: 4 })
 })
 
-test('a hello without peers has an empty roster', () => {
-  assert.deepEqual(parse({ kind: 'hello', link: 1, received: 0, at: 0, peers: null }), { kind: 'hello', received: 0, at: 0, peers: [] })
+test('a hello says which link it is, and what was received', () => {
+  assert.deepEqual(parse({ kind: 'hello', link: 3, received: 2, at: 5, peers: [] }), { kind: 'hello', link: 3, received: 2 })
 })
 
 test('an entry of a roster that cannot be read does not cost the others', () => {
-  const frame = parse({ kind: 'hello', received: 2, at: 5, peers: [{ peer: 1 }, 'x', { peer: 'bob', epoch: 1, instance: 'i', presence: 'asleep' }] })
-  assert.deepEqual(frame, { kind: 'hello', received: 2, at: 5, peers: [{ peer: 'bob', epoch: 1, instance: 'i', presence: 'here' }] })
+  assert.deepEqual(roster(null), [])
+  assert.equal(roster('x'), null)
+  const entry = { peer: 'bob', epoch: 1, instance: 'i' }
+  assert.deepEqual(roster([{ peer: 1 }, 'x', { ...entry, presence: 'asleep' }]), [{ ...entry, presence: 'here' }])
 })
 
 test('a gap is told from an acknowledgement', () => {
@@ -82,7 +84,7 @@ test('a gap is told from an acknowledgement', () => {
 })
 
 test('what is not a frame is null, and nothing throws', () => {
-  const values = [null, 1, 'x', [], {}, { kind: 1 }, { kind: 'new' }, { kind: 'new', n: 'x' }, { kind: 'hello' }, { kind: 'refused', n: 0, code: 'busy' },
+  const values = [null, 1, 'x', [], {}, { kind: 1 }, { kind: 'new' }, { kind: 'new', n: 'x' }, { kind: 'hello' }, { kind: 'hello', received: 1 }, { kind: 'refused', n: 0, code: 'busy' },
     { kind: 'received' }, { kind: 'refused' }, { kind: 'ended' }, { kind: 'ice', ttl: 1 }, { kind: 'signal', n: 0, from: 'a', epoch: 1, data: 1 },
     { kind: 'signal', n: 1.5, from: 'a', epoch: 1, data: 1 }]
   for (const value of values) assert.equal(parse(value), null, JSON.stringify(value))

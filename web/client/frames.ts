@@ -43,7 +43,7 @@ export interface Refusal {
 
 /** Frames that belong to the link, from the server. */
 export type LinkFrame =
-  | { readonly kind: 'hello'; readonly received: number; readonly at: number; readonly peers: readonly RosterEntry[] }
+  | { readonly kind: 'hello'; readonly link: number; readonly received: number }
   | { readonly kind: 'received'; readonly upTo: number; readonly gap: boolean; /** Over the rate: in seconds. */ readonly retryAfter?: number }
   | ({ readonly kind: 'refused' } & Refusal)
   | { readonly kind: 'ping' | 'pong' | 'superseded' }
@@ -61,12 +61,15 @@ type Fields = { readonly [key: string]: unknown }
 
 /** Reads one message of a link. Null is one that cannot be read, or whose kind is not known and has no number. */
 export function parseFrame(text: string): NumberedFrame | LinkFrame | null {
-  let value: unknown
   try {
-    value = JSON.parse(text)
+    return readFrame(JSON.parse(text))
   } catch {
     return null
   }
+}
+
+/** Reads a frame out of JSON that was read already. */
+export function readFrame(value: unknown): NumberedFrame | LinkFrame | null {
   if (!isFields(value)) return null
   // `received` has a number, too, but it is that of an uplink frame.
   if (!('n' in value) || value.kind === 'received') return linkFrame(value)
@@ -125,10 +128,8 @@ function linkFrame(f: Fields): LinkFrame | null {
     case 'pong':
     case 'superseded':
       return { kind: f.kind }
-    case 'hello': {
-      const peers = roster(f.peers)
-      return isCount(f.received) && isCount(f.at) && peers ? { kind: 'hello', received: f.received, at: f.at, peers } : null
-    }
+    case 'hello':
+      return isCount(f.link) && isCount(f.received) ? { kind: 'hello', link: f.link, received: f.received } : null
     case 'received':
       return isCount(f.n)
         ? {

@@ -167,6 +167,11 @@ export class LiveRoom implements Room {
       const { code } = state.error ?? {}
       if (code !== undefined && final.has(code)) this.#removeAll(code === 'kicked' ? 'kicked' : 'lost')
     }
+    if (state.name === 'open') {
+      // Who left meanwhile was, or is soon, said to have left: nothing that the server says is lost with a link.
+      for (const peer of this.#parked.values()) this.#unpark(peer)
+      for (const peer of this.#peers.values()) peer.signalingIsBack()
+    }
     this.#events.emit('link', state)
   }
 
@@ -183,7 +188,6 @@ export class LiveRoom implements Room {
     for (const peer of [...this.#peers.values()]) if (!listed.has(peer.id)) this.#unlist(peer, 'lost')
     for (const peer of [...this.#parked.values()]) if (!listed.has(peer.id)) this.#remove(peer, 'lost')
     for (const entry of entries) this.#meet(entry)
-    if (this.link.name === 'open') for (const peer of this.#peers.values()) peer.signalingIsBack()
   }
 
   #meet(entry: RosterEntry): void {

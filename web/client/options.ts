@@ -1,4 +1,5 @@
 import type { Json } from './json.ts'
+import type { LinkKind } from './link.ts'
 
 /**
  * How one data channel behaves; both sides should say the same.
@@ -41,6 +42,8 @@ export interface JoinOptions {
   channels: Record<string, ChannelOptions>
   /** The most bytes one message may have, sent or received; 64 MiB unless set. A larger one that comes is dropped. */
   maxMessage?: number
+  /** The kinds of links to the server that may be used; all unless set. Of those the best that works always is. */
+  links?: readonly LinkKind[]
   /** Keeps the peer id over a reload; `sessionStorage` where there is one, null for none. */
   storage?: Storage | null
   /** Leaves when aborted. */

@@ -1,3 +1,4 @@
+import { codes } from './codes.ts'
 import type { SignalError } from './errors.ts'
 
 /** What to do after a join was refused or a link ended. */
@@ -26,4 +27,9 @@ export function afterEndedLink({ code, retry }: SignalError): Remedy {
   // This page has not left, or nobody would ask: its own farewell was taken back, as by a return from the page cache.
   if (code === 'left') return 'rejoin'
   return retry === 'never' ? 'stop' : retry === 'rejoin' ? 'rejoin' : 'again'
+}
+
+/** Whether the session is over by a refusal; some say only that a request was not understood, by what is in the way perhaps. */
+export function endsSession({ code, retry }: SignalError): boolean {
+  return retry !== 'resume' && codes[code as keyof typeof codes] !== 0
 }

@@ -1,5 +1,6 @@
 import type { SignalError } from './errors.ts'
 import type { Json } from './json.ts'
+import type { LinkKind } from './link.ts'
 import type { Peer } from './peer.ts'
 
 /**
@@ -12,7 +13,7 @@ import type { Peer } from './peer.ts'
  */
 export type LinkState =
   | { readonly name: 'connecting'; readonly attempt: number }
-  | { readonly name: 'open'; readonly via: 'websocket' }
+  | { readonly name: 'open'; readonly via: LinkKind }
   /** `retryAt` is in milliseconds since 1970, as of `Date.now()`. */
   | { readonly name: 'waiting'; readonly attempt: number; readonly retryAt: number; readonly error: SignalError }
   | { readonly name: 'closed'; readonly error?: SignalError }

@@ -6,7 +6,7 @@ const reply: JoinReply = {
   session: 's', secret: 'x', peer: 'alice', epoch: 5, at: 3, peers: [], iceServers: [], ttl: 0, heartbeat: 25, frameLimit: 200,
 }
 
-const numbers = (session: Session) => session.waiting.map(({ n }) => n)
+const numbers = (session: Session) => session.after(0).map(({ n }) => n)
 
 test('downlink frames are handled once and in order', () => {
   const session = new Session(reply)
@@ -27,9 +27,12 @@ test('64 frames must be acknowledged at once, 63 need not', () => {
   assert.equal(session.ackIsDue, false)
   session.take(64, 1)
   assert.equal(session.ackIsDue, true)
-  session.acked()
-  assert.equal(session.owesAck, false)
+  session.acked(63)
+  assert.equal(session.owesAck, true)
   assert.equal(session.ackIsDue, false)
+  session.acked(64)
+  session.acked(60)
+  assert.equal(session.owesAck, false)
 })
 
 test('64 KiB must be acknowledged at once', () => {
@@ -44,7 +47,7 @@ test('64 KiB must be acknowledged at once', () => {
 test('frames that were had already are not owed again', () => {
   const session = new Session(reply)
   session.take(1, 1)
-  session.acked()
+  session.acked(1)
   session.take(1, 1)
   assert.equal(session.owesAck, false)
 })
@@ -53,19 +56,23 @@ test('uplink frames are numbered from 1 and kept until received', () => {
   const session = new Session(reply)
   for (const data of ['a', 'b', 'c']) session.number({ kind: 'signal', to: 'bob', epoch: 1, data })
   assert.deepEqual(numbers(session), [1, 2, 3])
-  assert.equal(session.waiting[1]?.text, '{"kind":"signal","to":"bob","epoch":1,"data":"b","n":2}')
-  session.received(2)
+  assert.equal(session.after(1)[0]?.text, '{"kind":"signal","to":"bob","epoch":1,"data":"b","n":2}')
+  session.receive(2)
   assert.deepEqual(numbers(session), [3])
-  session.received(1)
+  session.receive(1)
   assert.deepEqual(numbers(session), [3], 'an older acknowledgement changes nothing')
   session.number({ kind: 'leave' })
   assert.deepEqual(numbers(session), [3, 4])
+  assert.deepEqual(session.after(3).map(({ n }) => n), [4])
+  session.receive(9)
+  assert.deepEqual([session.received, numbers(session)], [4, []])
 })
 
 test('a frame over the limit, which counts bytes, takes no number', () => {
   const session = new Session(reply)
-  assert.equal(session.number({ kind: 'change', name: '€'.repeat(60) }), null)
-  assert.equal(session.number({ kind: 'change', name: 'e'.repeat(60) })?.n, 1)
+  assert.equal(session.number({ kind: 'change', name: '€'.repeat(60) }), false)
+  assert.equal(session.number({ kind: 'change', name: 'e'.repeat(60) }), true)
+  assert.deepEqual(numbers(session), [1])
 })
 
 test('a reply to a join is read', () => {

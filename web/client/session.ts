@@ -44,8 +44,8 @@ export function parseJoinReply(value: unknown): JoinReply | null {
 /** An uplink frame with its number, as text to send. */
 export interface Numbered {
   readonly n: number
-  readonly frame: UplinkFrame
   readonly text: string
+  readonly bytes: number
 }
 
 /** Acknowledge after so much, at the latest. */
@@ -54,70 +54,74 @@ const ackBytes = 64 * 1024
 
 /**
  * One session of the server: who this side is there, and the numbers of the frames both ways, across links. It does no
- * I/O; it says what is new, what to acknowledge and what to send again.
+ * I/O; it says what is new, what to acknowledge and what to send.
  */
 export class Session {
   /** The number of the last downlink frame handled. */
   last = 0
-  /** The roster is as of this downlink frame: frames up to it are in it already. */
-  rosterAt: number
 
-  #sent = 0
-  #waiting: Numbered[] = [] // uplink frames not acknowledged, in order
-  #unackedFrames = 0
+  #numbered = 0
+  #waiting: Numbered[] = [] // uplink frames not received, in order
+  #received = 0
+  #acked = 0
   #unackedBytes = 0
 
-  constructor(readonly reply: JoinReply) {
-    this.rosterAt = reply.at
-  }
+  constructor(readonly reply: JoinReply) {}
 
   /** Takes note of a downlink frame, and says whether it is to be handled, was had already, or shows that some are missing. */
   take(n: number, bytes: number): 'next' | 'had' | 'gap' {
     if (n <= this.last) return 'had'
     if (n > this.last + 1) return 'gap'
     this.last = n
-    this.#unackedFrames++
     this.#unackedBytes += bytes
     return 'next'
   }
 
   /** Whether frames were taken that nobody acknowledged. */
   get owesAck(): boolean {
-    return this.#unackedFrames > 0
+    return this.last > this.#acked
   }
 
   /** Whether so many are owed that the acknowledgement cannot wait for its timer. */
   get ackIsDue(): boolean {
-    return this.#unackedFrames >= ackFrames || this.#unackedBytes >= ackBytes
+    return this.last - this.#acked >= ackFrames || (this.owesAck && this.#unackedBytes >= ackBytes)
   }
 
-  /** Takes note that everything up to `last` was acknowledged. */
-  acked(): void {
-    this.#unackedFrames = 0
+  /** Takes note that the server was told of the frames up to `n`. */
+  acked(n: number): void {
+    this.#acked = Math.max(this.#acked, n)
     this.#unackedBytes = 0
   }
 
   /** The number of the last uplink frame. */
   get sent(): number {
-    return this.#sent
+    return this.#numbered
   }
 
-  /** Numbers an uplink frame and keeps it until the server has it. Null is one too large for the server. */
-  number(frame: UplinkFrame): Numbered | null {
-    const text = JSON.stringify({ ...frame, n: this.#sent + 1 })
-    if (new TextEncoder().encode(text).length > this.reply.frameLimit) return null
-    const numbered = { n: ++this.#sent, frame, text }
-    this.#waiting.push(numbered)
-    return numbered
+  /** Numbers an uplink frame and keeps it until the server has it. False when it is too large for the server. */
+  number(frame: UplinkFrame): boolean {
+    const text = JSON.stringify({ ...frame, n: this.#numbered + 1 })
+    const bytes = new TextEncoder().encode(text).length
+    if (bytes > this.reply.frameLimit) return false
+    this.#waiting.push({ n: ++this.#numbered, text, bytes })
+    return true
+  }
+
+  /** The uplink frames that the server is known to have received. */
+  get received(): number {
+    return this.#received
   }
 
   /** Forgets the uplink frames that the server has received. */
-  received(upTo: number): void {
-    this.#waiting = this.#waiting.filter((frame) => frame.n > upTo)
+  receive(upTo: number): void {
+    const count = Math.min(upTo, this.#numbered) - this.#received
+    if (count <= 0) return
+    this.#waiting.splice(0, count)
+    this.#received += count
   }
 
-  /** The uplink frames that the server is not known to have, in order. */
-  get waiting(): readonly Numbered[] {
-    return this.#waiting
+  /** The uplink frames after number `n` that the server is not known to have, in order. */
+  after(n: number): readonly Numbered[] {
+    return this.#waiting.slice(Math.max(0, n - this.#received))
   }
 }

@@ -1,4 +1,3 @@
-import { Attachment, type Notice } from './attachment.ts'
 import { backoff, signalingBackoff } from './backoff.ts'
 import { Emitter } from './emitter.ts'
 import { Endpoints, type JoinBody } from './endpoints.ts'
@@ -6,7 +5,9 @@ import { SignalError } from './errors.ts'
 import type { NumberedFrame, Refusal, RosterEntry, UplinkFrame } from './frames.ts'
 import { IceRenewal } from './ice-renewal.ts'
 import { leaveKeepsake, takeKeepsake, type Keepsake } from './keepsake.ts'
-import { openWebSocket } from './link-websocket.ts'
+import { Ladder, type Notice } from './ladder.ts'
+import { linkKinds, type LinkKind } from './link.ts'
+import { Memory } from './memory.ts'
 import type { Environment, JoinOptions } from './options.ts'
 import { randomNumber, randomText } from './random.ts'
 import { afterEndedLink, afterRefusedJoin, type Remedy } from './remedy.ts'
@@ -45,22 +46,26 @@ export class Signaling {
   readonly #token: JoinOptions['token']
   readonly #storage: Storage | null
   readonly #storageKey: string
+  readonly #kinds: readonly LinkKind[]
+  readonly #memory: Memory
   readonly #who: OwnWho
   #instance: string
   #wanted: Partial<Keepsake>
   #joining: { body: JoinBody; who: Who } | null = null // kept until it is answered, so that it can be repeated
   #session: Session | null = null
   #forgottenAt = -Infinity // when a session was last found to be over
-  #attachment: Attachment | null = null
+  #ladder: Ladder | null = null
   #failures = 0
   #cancelWait: (() => void) | null = null
   #ice: IceRenewal | null = null
   #turn = 0 // rises whenever what is under way no longer counts
 
-  constructor(options: Pick<JoinOptions, 'server' | 'room' | 'token'>, who: Who, storage: Storage | null, env: Environment) {
+  constructor(options: Pick<JoinOptions, 'server' | 'room' | 'token' | 'links'>, who: Who, storage: Storage | null, env: Environment) {
     this.#env = env
     this.#endpoints = new Endpoints(options.server, options.room, env)
     this.#token = options.token
+    this.#kinds = linkKinds.filter((kind) => (options.links ?? linkKinds).includes(kind) && (kind !== 'websocket' || env.WebSocket !== undefined))
+    this.#memory = new Memory(this.#endpoints.base, storage !== null)
     this.#who = new OwnWho(who)
     this.#instance = randomText(env.random, 12)
     this.#storage = storage
@@ -79,8 +84,8 @@ export class Signaling {
 
   /** Sends a frame, now or when there is a link. False when there is no session, or it is too large. */
   send(frame: UplinkFrame): boolean {
-    if (this.#attachment !== null) return this.#attachment.send(frame)
-    return this.#session !== null && this.#session.number(frame) !== null
+    if (this.#ladder !== null) return this.#ladder.send(frame)
+    return this.#session?.number(frame) === true
   }
 
   /** Changes what the others see. False when the server would not take it. */
@@ -95,7 +100,7 @@ export class Signaling {
 
   /** Something suggests that links and waits are out of date. */
   wake(): void {
-    this.#attachment?.probe()
+    this.#ladder?.wake()
     if (this.state.name === 'waiting') this.#step()
   }
 
@@ -128,7 +133,7 @@ export class Signaling {
   /** Leaves the room for good. */
   leave(): void {
     if (this.state.name === 'closed') return
-    if (this.state.name === 'open' && this.#attachment?.isHeld === false) this.send({ kind: 'leave' })
+    if (this.#ladder?.isPrompt) this.send({ kind: 'leave' })
     else if (this.#session !== null) this.#endpoints.leave(this.#session.reply)
     this.#stop()
   }
@@ -141,8 +146,8 @@ export class Signaling {
   /** Drops the session and all that is under way. */
   #forget(): void {
     this.#turn++
-    this.#attachment?.close()
-    this.#attachment = this.#session = this.#joining = null
+    this.#ladder?.close()
+    this.#ladder = this.#session = this.#joining = null
     this.#cancelWait?.()
     this.#cancelWait = null
     this.#ice?.stop()
@@ -156,8 +161,8 @@ export class Signaling {
   #step(): void {
     this.#cancelWait?.()
     this.#cancelWait = null
-    this.#attachment?.close()
-    this.#attachment = null
+    this.#ladder?.close()
+    this.#ladder = null
     this.#set({ name: 'connecting', attempt: this.#failures + 1 })
     if (this.state.name === 'closed') return // a listener left
     if (this.#session === null) void this.#join()
@@ -199,48 +204,36 @@ export class Signaling {
       (iceServers) => this.events.emit('ice', iceServers),
     )
     this.#ice.after(reply.ttl)
-    const turn = this.#turn
+    this.#attach(this.#session) // before anybody takes time for what follows
     this.events.emit('session', reply)
     this.events.emit('ice', reply.iceServers)
     this.events.emit('roster', reply.peers)
-    if (turn === this.#turn) this.#step()
   }
 
   #attach(session: Session): void {
-    const { clock, WebSocket } = this.#env
-    const { reply } = session
-    let openedAt: number | null = null
-    const ended = (error: SignalError) => {
-      this.#attachment = null
-      if (openedAt !== null && clock.now() - openedAt >= goodLink) this.#failures = 0
-      this.#recover(afterEndedLink(error), error)
-    }
-    try {
-      this.#attachment = new Attachment(
-        session,
-        clock,
-        (events) => openWebSocket(WebSocket, this.#endpoints.socket(reply, session.last), reply.secret, events),
-        {
-          hello: ({ peers }) => {
-            openedAt = clock.now()
-            this.#set({ name: 'open', via: 'websocket' })
-            this.events.emit('roster', peers)
-          },
-          frame: (frame) => this.#frame(frame, session),
-          notice: (frame) => this.#notice(frame),
-          ended,
-        },
-      )
-    } catch (cause) {
-      ended(SignalError.of(cause)) // a browser may refuse even to try
-    }
+    const { clock } = this.#env
+    let openedAt = Infinity
+    this.#ladder = new Ladder(session, this.#endpoints, this.#env, this.#kinds, this.#memory, {
+      opened: (via) => {
+        openedAt = Math.min(openedAt, clock.now())
+        this.#set({ name: 'open', via })
+      },
+      lost: () => this.#set({ name: 'connecting', attempt: 1 }),
+      frame: (frame) => this.#frame(frame, session),
+      notice: (frame) => this.#notice(frame),
+      ended: (error) => {
+        this.#ladder = null
+        if (clock.now() - openedAt >= goodLink) this.#failures = 0
+        this.#recover(afterEndedLink(error), error)
+      },
+    })
   }
 
   #frame(frame: NumberedFrame, session: Session): void {
     if (frame.kind === 'unknown') return
     if (frame.kind === 'refused') return this.#refused(frame)
     // What the roster has already is not applied again; but only the frame says why somebody left.
-    const had = frame.n <= session.rosterAt && (frame.kind === 'joined' || frame.kind === 'changed')
+    const had = frame.n <= session.reply.at && (frame.kind === 'joined' || frame.kind === 'changed')
     if (!had) this.events.emit('frame', frame)
   }
 
@@ -252,17 +245,9 @@ export class Signaling {
   }
 
   #notice(frame: Notice): void {
-    switch (frame.kind) {
-      case 'refused':
-        return this.events.emit('refused', frame)
-      case 'ice':
-        this.#ice?.after(frame.ttl)
-        return this.events.emit('ice', frame.iceServers)
-      case 'drain':
-        // The link goes on until another one replaces it, within half of the time that is left.
-        this.#cancelWait?.()
-        this.#cancelWait = this.#env.clock.after(randomNumber(this.#env.random) * frame.in * 500, () => this.#step())
-    }
+    if (frame.kind === 'refused') return this.events.emit('refused', frame)
+    this.#ice?.after(frame.ttl)
+    this.events.emit('ice', frame.iceServers)
   }
 
   #recover(remedy: Remedy, error: SignalError): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { RosterEntry } from '../frames.ts'
 import type { Json } from '../json.ts'
+import type { LinkKind } from '../link.ts'
 import type { JoinOptions } from '../options.ts'
 import type { LinkState } from '../room.ts'
 import type { JoinReply } from '../session.ts'
@@ -16,6 +17,7 @@ export interface MemberOptions {
   who?: Who
   storage?: Storage | null
   token?: NonNullable<JoinOptions['token']>
+  links?: readonly LinkKind[]
 }
 
 /** Somebody in the room, and all that happened to them. */
@@ -28,8 +30,8 @@ export class Member {
   readonly log: string[] = []
   readonly roster = new Map<string, RosterEntry>()
 
-  constructor({ url, room, who = {}, storage = null, token }: MemberOptions) {
-    this.signaling = new Signaling({ server: url, room, ...(token && { token }) }, who, storage, this.network.environment)
+  constructor({ url, room, who = {}, storage = null, token, links }: MemberOptions) {
+    this.signaling = new Signaling({ server: url, room, ...(token && { token }), ...(links && { links }) }, who, storage, this.network.environment)
     const { events } = this.signaling
     events.on('link', (state) => this.links.push(state))
     events.on('session', (reply) => this.replies.push(reply))
@@ -61,6 +63,11 @@ export class Member {
     this.signaling.start()
     await until('the link', () => this.signaling.state.name === 'open')
     return this
+  }
+
+  /** Waits until this kind of link is in use. */
+  async uses(via: LinkKind, within?: number): Promise<void> {
+    await until(`a link: ${via}`, () => this.signaling.state.name === 'open' && this.signaling.state.via === via, within)
   }
 
   get id(): string {

@@ -7,8 +7,13 @@ import type { Environment } from '../options.ts'
 export class Network {
   /** The bodies of all joins sent. */
   readonly joins: Record<string, unknown>[] = []
-  /** How many replies get lost on their way back from now on. */
+  /** All requests, by method and what follows the session's address. */
+  readonly requests: string[] = []
+  /** How many replies to joins get lost on their way back from now on. */
   repliesToLose = 0
+
+  /** What replies to joins say in place of what the server does. */
+  change: Record<string, unknown> | null = null
 
   readonly #sockets = new Set<NodeWebSocket>()
 
@@ -26,9 +31,14 @@ export class Network {
       random: (bytes) => webcrypto.getRandomValues(bytes), // which node 18 does not have at hand
       WebSocket: Socket as unknown as typeof WebSocket,
       fetch: async (input, init) => {
-        if (init?.method === 'POST') this.joins.push(JSON.parse(String(init.body)) as Record<string, unknown>)
+        const isJoin = init?.method === 'POST' && String(input).endsWith('/sessions')
+        if (isJoin) this.joins.push(JSON.parse(String(init.body)) as Record<string, unknown>)
+        this.requests.push(`${init?.method ?? 'GET'} ${String(input).replace(/^.*\/sessions(\/[^/]*)?/, '')}`)
         const reply = await fetch(input, init)
-        if (this.repliesToLose === 0) return reply
+        if (isJoin && this.repliesToLose === 0 && this.change !== null) {
+          return Response.json({ ...((await reply.json()) as object), ...this.change }, { status: reply.status })
+        }
+        if (this.repliesToLose === 0 || !isJoin) return reply
         this.repliesToLose--
         await reply.arrayBuffer()
         throw new TypeError('the reply was lost')
@@ -36,12 +46,12 @@ export class Network {
     })
   }
 
-  /** How many links there are. */
+  /** How many WebSockets there are. */
   get links(): number {
     return this.#sockets.size
   }
 
-  /** Breaks all links, without a word to either end. */
+  /** Breaks all WebSockets, without a word to either end. */
   cut(): void {
     for (const socket of this.#sockets) socket.terminate()
   }

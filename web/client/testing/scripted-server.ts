@@ -25,8 +25,10 @@ export class ScriptedServer {
   private constructor() {
     this.#http = createServer((request, response) => {
       response.setHeader('Content-Type', 'application/json')
-      response.statusCode = request.method === 'POST' ? 201 : 204
-      void text(request).then((body) => response.end(request.method === 'POST' ? JSON.stringify(this.#join(request, body)) : ''))
+      const isJoin = request.method === 'POST' && request.url!.endsWith('/sessions')
+      // There are no links but WebSockets here.
+      response.statusCode = isJoin ? 201 : request.method === 'DELETE' ? 204 : 503
+      void text(request).then((body) => response.end(isJoin ? JSON.stringify(this.#join(request, body)) : ''))
     })
     this.#http.on('upgrade', (request, socket, head) => {
       this.#sockets.handleUpgrade(request, socket, head, (link) => {
@@ -34,6 +36,7 @@ export class ScriptedServer {
         link.on('message', (data) => {
           const frame = JSON.parse(String(data)) as Record<string, unknown>
           if (typeof frame.n === 'number' && frame.kind !== 'ack') this.frames.push(frame)
+          if (frame.kind === 'ping') link.send('{"kind":"pong"}')
         })
         this.say({ kind: 'hello', link: this.links.length, received: 0, at: 0, peers: [] })
       })

@@ -1,0 +1,482 @@
+// Four kinds of links, and always the best that works: polls from the first moment, so that the first signals flow at
+// once on any network; a WebSocket, and soon server-sent events, tried beside them as probes. One that has proved itself
+// is put into use, and takes over where the other leaves off: what goes down by its numbers, what goes up by being sent
+// again from what the server has received.
+import { signalingBackoff } from './backoff.ts'
+import type { Endpoints, FramesReply } from './endpoints.ts'
+import { SignalError } from './errors.ts'
+import { parseFrame, readFrame, type LinkFrame, type NumberedFrame, type UplinkFrame } from './frames.ts'
+import { openEvents } from './link-events.ts'
+import { openWebSocket } from './link-websocket.ts'
+import { linkKinds, type LinkKind } from './link.ts'
+import type { Memory } from './memory.ts'
+import type { Environment } from './options.ts'
+import { Polls } from './polls.ts'
+import { randomNumber } from './random.ts'
+import { endsSession } from './remedy.ts'
+import { Rung, streamKinds, type Stream } from './rung.ts'
+import { Seat } from './seat.ts'
+import type { Session } from './session.ts'
+import { Uplink } from './uplink.ts'
+
+/** Milliseconds. */
+const eventsAfter = 700 // events are tried so long after a WebSocket
+const betterAfter = 5000 // what did not work here before is tried so long after what did
+const proofTime = 8000 // for a link to open and to prove itself
+const lifeTime = 1000 // that a stream of events has to live for that
+const pongTime = 2000
+const strayTime = 10_000 // what was given up may arrive as late
+const winTime = 10_000 // polls that nothing better followed for so long are worth remembering
+const patience = 1000 // of a link that proved itself, with a poll that opens one
+const longest = 3_600_000
+
+/** So many polls in a row have to be answered as superseded until that is believed; and to fail until the link is lost. */
+const believed = 3
+
+export type Notice = Extract<LinkFrame, { kind: 'refused' | 'ice' }>
+
+/** What a ladder tells. */
+export interface LadderEvents {
+  /** A link is in use, of another kind than before. */
+  opened(via: LinkKind): void
+  /** The link in use is lost; the next one is under way. */
+  lost(): void
+  /** A numbered frame, each once and in order. */
+  frame(frame: NumberedFrame): void
+  notice(frame: Notice): void
+  /** No link works, or the session is over; nothing follows. */
+  ended(error: SignalError): void
+}
+
+/** The links of one session. It puts the best that works into use, and watches that it does. */
+export class Ladder {
+  readonly #session: Session
+  readonly #endpoints: Endpoints
+  readonly #env: Environment
+  readonly #kinds: readonly LinkKind[]
+  readonly #memory: Memory
+  readonly #events: LadderEvents
+  readonly #rungs: readonly Rung[]
+  readonly #polls: Polls
+  readonly #uplink: Uplink
+  readonly #seat: Seat
+  readonly #began: number
+  #current: Stream | null = null // in use
+  #via: LinkKind | null = null // what is in use, polls too
+  #error = new SignalError('network', 'no link works')
+  #denied = 0 // polls that were answered as superseded
+  #strays = 0 // until then, a link that was given up may take over
+  #using: Stream | null = null // events that a POST puts into use
+  #gapAt = -1 // what came last when frames were missing
+  #due = 0
+  #cancel = () => {}
+  #over = false
+
+  constructor(session: Session, endpoints: Endpoints, env: Environment, kinds: readonly LinkKind[], memory: Memory, events: LadderEvents) {
+    this.#session = session
+    this.#endpoints = endpoints
+    this.#env = env
+    this.#kinds = kinds
+    this.#memory = memory
+    this.#events = events
+    const now = (this.#began = env.clock.now())
+    const { via, limit } = memory.known
+    const best = via !== undefined && kinds.includes(via) ? linkKinds.indexOf(via) : 0
+    this.#rungs = streamKinds
+      .filter((kind) => kinds.includes(kind))
+      .map((kind, i) => {
+        const rank = linkKinds.indexOf(kind)
+        return new Rung(kind, now + (rank < best ? betterAfter : rank > best && i > 0 ? eventsAfter : 0))
+      })
+    this.#seat = new Seat(endpoints.base, kinds.includes('short-poll'))
+    this.#uplink = new Uplink(session, endpoints, env, {
+      answered: (frames, used) => {
+        if (this.#over) return
+        this.#takeAll(frames)
+        const stream = this.#using
+        if (stream !== null && stream.number === used) this.#enterUse(stream)
+        this.#step()
+      },
+      refused: (error, used) => {
+        const isUse = this.#using !== null && this.#using.number === used
+        if (error.code !== 'superseded') this.#refused(error)
+        else if (isUse) this.#tooLate(this.#using!)
+        this.#step()
+      },
+    })
+    this.#polls = new Polls(session, endpoints, env, limit, {
+      answered: (reply) => this.#polled(reply),
+      refused: (error) => {
+        if (error.code === 'superseded') this.#superseded(error)
+        else this.#refused(error)
+        this.#step()
+      },
+      failed: (error) => {
+        this.#error = error
+        if (this.#via !== null && this.#polls.rhythm.failures >= believed) this.#lose(signalingBackoff.base)
+        this.#step()
+      },
+      strays: () => this.#mayStray(),
+    })
+    this.#polls.rhythm.begin(now, best < 2 && this.#rungs.length > 0)
+    this.#step()
+  }
+
+  /** Sends an uplink frame, now or when there is a link. False when it is too large for the server. */
+  send(frame: UplinkFrame): boolean {
+    const isNumbered = this.#session.number(frame)
+    this.#step()
+    return isNumbered
+  }
+
+  /** Whether a frame that is sent now goes out at once, by a link that needs no further request. */
+  get isPrompt(): boolean {
+    return this.#via === 'websocket' && !this.#uplink.isHeld
+  }
+
+  /** Finds out quickly whether the link still works, and whether a better one does now. */
+  wake(): void {
+    const now = this.#env.clock.now()
+    const current = this.#current
+    for (const rung of this.#rungs) if (rung.stream === null) rung.next = Math.min(rung.next, now)
+    if (this.#isSocket) this.#ping(current!)
+    else if (current !== null) this.#fail(current, new SignalError('silent', 'events cannot be asked for a sign of life'), true)
+    // The answer to a poll under way may be lost. One that opens a link stays: another would only be a rival.
+    if (!this.#polls.isOpening) this.#polls.stop()
+    this.#polls.rhythm.next = now
+    this.#uplink.retry()
+    this.#step()
+  }
+
+  /** Ends all links without telling. */
+  close(): void {
+    this.#over = true
+    this.#cancel()
+    this.#polls.stop()
+    for (const { stream } of this.#rungs) stream?.link?.close()
+    this.#seat.leave()
+  }
+
+  /** Does what is due, and comes back when more will be. */
+  #step(): void {
+    if (this.#over) return
+    const now = this.#env.clock.now()
+    this.#due = now + longest
+    for (const { stream } of this.#rungs) if (stream !== null && stream !== this.#using) this.#watch(stream, now)
+    for (const rung of this.#rungs) this.#climb(rung, now)
+    if (this.#mayPoll && this.#current === null) this.#by(this.#polls.poll(now, this.#isShort(now)))
+    const socket = this.#isSocket ? this.#current!.link : null
+    if (socket !== null || this.#kinds.some((kind) => kind !== 'websocket')) {
+      this.#by(this.#uplink.write(now, socket, this.#current !== null))
+    }
+    if (this.#over) return // a listener left
+    this.#cancel()
+    if (this.#isHopeless(now)) this.#end(this.#error)
+    else this.#cancel = this.#env.clock.after(Math.max(this.#due - now, 0), () => this.#step())
+  }
+
+  #by(time: number): void {
+    this.#due = Math.min(this.#due, time)
+  }
+
+  get #isSocket(): boolean {
+    return this.#current?.rung.kind === 'websocket'
+  }
+
+  get #mayPoll(): boolean {
+    return this.#kinds.some((kind) => kind.endsWith('poll'))
+  }
+
+  /** Whether nothing is in use, and nothing under way that could be soon. */
+  #isHopeless(now: number): boolean {
+    if (this.#via !== null || this.#rungs.some(({ stream }) => stream !== null)) return false
+    return this.#mayPoll ? this.#polls.rhythm.failures > 0 : this.#rungs.every(({ next }) => next > now + eventsAfter)
+  }
+
+  #end(error: SignalError): void {
+    if (this.#over) return
+    this.close()
+    this.#events.ended(error)
+  }
+
+  /** Opens a link of a better kind than the one in use, when it is time. */
+  #climb(rung: Rung, now: number): void {
+    if (rung.stream !== null || this.#isSocket) return
+    if (now < rung.next) this.#by(rung.next)
+    else if (rung.kind === 'websocket' || this.#seat.isTaken) this.#open(rung, now)
+    else this.#askSeat(now)
+  }
+
+  #open(rung: Rung, now: number): void {
+    const stream = rung.begin(now)
+    const { reply } = this.#session
+    const events = {
+      text: (text: string) => this.#read(stream, text),
+      alive: () => this.#hear(stream),
+      closed: (error: SignalError) => {
+        this.#closed(stream, error)
+        this.#step()
+      },
+    }
+    try {
+      stream.link =
+        rung.kind === 'events'
+          ? openEvents((abort) => this.#endpoints.events(reply, abort), events)
+          : openWebSocket(this.#env.WebSocket, this.#endpoints.socket(reply), reply.secret, events)
+      this.#watch(stream, now)
+    } catch (cause) {
+      this.#fail(stream, SignalError.of(cause)) // a browser may refuse even to try
+    }
+  }
+
+  /** Puts a link into use that proved itself, and gives one up that does not work. */
+  #watch(stream: Stream, now: number): void {
+    const inUse = stream === this.#current
+    const { pinged, proof, leaves, rung } = stream
+    if (now >= leaves) return this.#fail(stream, new SignalError('drain', 'the server asks for another link'), true)
+    if (!inUse && now >= proof) return this.#replace(stream, now)
+    const silence = pinged > 0 ? pinged + pongTime : stream.heard + 2000 * this.#session.reply.heartbeat
+    const limit = inUse ? silence : stream.opened + proofTime
+    if (now < limit) this.#by(Math.min(limit, leaves, inUse ? limit : proof))
+    else if (inUse && rung.kind === 'websocket' && pinged === 0) this.#ping(stream)
+    else this.#fail(stream, new SignalError('silent', 'the server did not answer'))
+  }
+
+  #ping(stream: Stream): void {
+    if (stream.pinged > 0) return
+    stream.pinged = this.#env.clock.now()
+    stream.link?.send('{"kind":"ping"}')
+    this.#by(stream.pinged + pongTime)
+  }
+
+  #replace(stream: Stream, now: number): void {
+    if (this.#polls.isOpening && now < stream.proof + patience) {
+      this.#by(stream.proof + patience) // the poll's link may be the newer one; its answer tells
+    } else if (this.#using !== null && this.#uplink.isPosting) {
+      // Else that one could supersede this one.
+    } else if (stream.number < (this.#current ?? this.#polls).number) {
+      this.#tooLate(stream)
+    } else if (stream.rung.kind === 'websocket') {
+      const { last } = this.#session
+      stream.link?.send(`{"kind":"use","link":${stream.number},"after":${last}}`)
+      this.#uplink.acked(last)
+      this.#enterUse(stream)
+    } else {
+      this.#using = stream
+      this.#uplink.use = stream.number
+    }
+  }
+
+  #enterUse(stream: Stream): void {
+    const old = this.#current
+    this.#current = stream
+    stream.used = stream.heard = this.#env.clock.now()
+    this.#polls.stop()
+    this.#polls.number = 0
+    this.#useNone()
+    for (const { stream: other } of this.#rungs) {
+      if (!this.#isSocket || other === stream || other === null) continue
+      if (other === old) other.rung.next = 0 // it worked
+      this.#drop(other)
+    }
+    if (this.#isSocket) this.#seat.leave()
+    this.#uplink.restart()
+    this.#memory.keep(stream.rung.kind, this.#polls.rhythm.limit)
+    this.#tell(stream.rung.kind)
+  }
+
+  #useNone(): void {
+    this.#using = null
+    this.#uplink.use = 0
+  }
+
+  /** Lets go of a link without judging it. */
+  #drop(stream: Stream): void {
+    stream.link?.close()
+    stream.rung.stream = null
+    if (this.#using !== stream) return
+    this.#useNone()
+    this.#mayStray() // the POST that says so may be under way
+  }
+
+  #mayStray(): void {
+    this.#strays = this.#env.clock.now() + strayTime
+  }
+
+  #isGone(stream: Stream): boolean {
+    return this.#over || stream.rung.stream !== stream
+  }
+
+  #random(): number {
+    return randomNumber(this.#env.random)
+  }
+
+  /** Gives a link up; what it was good for decides when its kind is tried again, unless it was not its fault. */
+  #fail(stream: Stream, error: SignalError, isInnocent = false): void {
+    if (this.#isGone(stream)) return
+    this.#drop(stream)
+    stream.rung.failed(this.#env.clock.now(), stream, isInnocent, this.#random())
+    const inUse = stream === this.#current
+    this.#error = error
+    if (inUse) this.#lose(isInnocent ? 0 : this.#random() * signalingBackoff.base) // others may have lost theirs with it
+  }
+
+  /** Goes on by polls, after a delay, without the link that was in use. */
+  #lose(delay: number): void {
+    const now = this.#env.clock.now()
+    for (const rung of this.#rungs) {
+      if (rung.kind === 'events' && this.#via === 'websocket') rung.next = Math.max(rung.next, now + eventsAfter)
+    }
+    this.#current = null
+    this.#polls.number = 0
+    const { failures } = this.#polls.rhythm
+    this.#polls.rhythm.begin(now + delay, this.#rungs.length > 0)
+    this.#polls.rhythm.failures = this.#via?.endsWith('poll') ? failures : 0
+    this.#uplink.restart()
+    this.#via = null
+    this.#events.lost()
+  }
+
+  #tooLate(stream: Stream): void {
+    this.#fail(stream, new SignalError('superseded', 'a later link of this page took over'), true)
+  }
+
+  #tell(via: LinkKind): void {
+    if (this.#over || via === this.#via) return
+    this.#via = via
+    this.#events.opened(via)
+  }
+
+  #closed(stream: Stream, error: SignalError): void {
+    if (this.#isGone(stream)) return
+    const isOurs = stream !== this.#current || this.#using !== null || this.#env.clock.now() < this.#strays
+    if (error.code === 'superseded' && isOurs) this.#tooLate(stream)
+    else if (endsSession(error)) this.#end(error)
+    else this.#fail(stream, error)
+  }
+
+  /** Takes note of a refusal by the server of what is not a stream. */
+  #refused(error: SignalError): void {
+    this.#error = error
+    if (endsSession(error)) this.#end(error)
+  }
+
+  #superseded(error: SignalError): void {
+    const now = this.#env.clock.now()
+    const { rhythm } = this.#polls
+    if (this.#using !== null || now < this.#strays || this.#via === null) {
+      this.#polls.number = 0
+      rhythm.next = now + patience // what took over is about to be known here
+    } else if (++this.#denied >= believed) {
+      this.#end(error)
+    }
+    // Else it was by a poll that was lost on its way back, or came late, or was repeated by something in between: a newer
+    // one of the same link. One more is newer still, and harms no other link.
+    rhythm.failures = 0
+  }
+
+  #polled(reply: FramesReply): void {
+    this.#denied = 0
+    this.#takeAll(reply.frames)
+    if (this.#over) return
+    const { limit } = this.#polls.rhythm
+    const via = this.#isShort(this.#env.clock.now()) ? 'short-poll' : 'long-poll'
+    this.#tell(via)
+    if (this.#env.clock.now() - this.#began > winTime) this.#memory.keep(via, limit)
+    this.#step()
+  }
+
+  /** Whether polls are not to wait: because it is not allowed, or would keep other pages from the server. */
+  #isShort(now: number): boolean {
+    const { isShort, isSettled } = this.#polls.rhythm
+    if (isSettled) this.#askSeat(now)
+    return isShort || !this.#kinds.includes('long-poll') || (this.#seat.isDenied && !this.#seat.isTaken)
+  }
+
+  #askSeat(now: number): void {
+    this.#by(this.#seat.ask(now, () => this.#step()))
+  }
+
+  #hear(stream: Stream): void {
+    stream.heard = this.#env.clock.now()
+    stream.pinged = 0
+  }
+
+  #read(stream: Stream, text: string): void {
+    if (this.#isGone(stream)) return
+    this.#hear(stream)
+    const frame = parseFrame(text)
+    if (frame === null) return
+    if (!('n' in frame)) this.#handle(stream, frame)
+    else if (!this.#take(frame, text.length)) this.#missing(stream)
+    this.#step()
+  }
+
+  /** Handles a numbered frame. False: others are missing before it. */
+  #take(frame: NumberedFrame, bytes: number): boolean {
+    const verdict = this.#session.take(frame.n, bytes)
+    if (verdict === 'next') {
+      this.#uplink.owe(this.#env.clock.now(), false)
+      this.#events.frame(frame)
+    }
+    return verdict !== 'gap'
+  }
+
+  /** Handles the frames of an answer. */
+  #takeAll(values: readonly unknown[]): void {
+    for (const value of values) {
+      const frame = readFrame(value)
+      if (this.#over || frame === null) continue
+      if ('n' in frame) {
+        if (!this.#take(frame, 0)) return this.#missing(null)
+      } else if (frame.kind === 'ice') this.#events.notice(frame)
+    }
+  }
+
+  /** Asks for missing frames by another link; when they are missing there, too, the server has lost them. */
+  #missing(stream: Stream | null): void {
+    const { last } = this.#session
+    const isAgain = this.#gapAt === last
+    this.#gapAt = last
+    if (isAgain) this.#end(new SignalError('gap', 'frames of the server are missing', 'rejoin'))
+    else if (stream !== null) this.#fail(stream, new SignalError('gap', 'frames of the server are missing', 'resume'), true)
+  }
+
+  #handle(stream: Stream, frame: LinkFrame): void {
+    const now = this.#env.clock.now()
+    const isEvents = stream.rung.kind === 'events'
+    switch (frame.kind) {
+      case 'hello':
+        stream.number = frame.link
+        this.#session.receive(frame.received)
+        if (isEvents) stream.proof = now + lifeTime
+        else stream.link?.send('{"kind":"ping"}') // its answer is the proof
+        return
+      case 'pong':
+        if (stream.number > 0) stream.proof = Math.min(stream.proof, now)
+        return
+      case 'ping':
+        stream.link?.send('{"kind":"pong"}')
+        if (stream !== this.#current) return
+        this.#uplink.owe(now, true) // the timer may be held back while the page is hidden
+        this.#uplink.isDue ||= isEvents
+        return
+      case 'received':
+        this.#session.receive(frame.upTo)
+        if (frame.gap && stream === this.#current) this.#uplink.rewind()
+        if (frame.retryAfter !== undefined) this.#uplink.hold(frame.retryAfter)
+        return
+      case 'drain':
+        // The link goes on until another one replaces it, within half of the time that is left.
+        stream.leaves = now + this.#random() * frame.in * 500
+        return
+      case 'superseded':
+        return this.#closed(stream, new SignalError('superseded', 'another link of this session took over'))
+      case 'ended':
+        return this.#closed(stream, new SignalError(frame.code, frame.message, undefined, frame.in))
+      case 'refused':
+        if (frame.code === 'superseded') return this.#tooLate(stream) // the use of it was refused
+    }
+    this.#events.notice(frame)
+  }
+}
