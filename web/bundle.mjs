@@ -1,11 +1,13 @@
 // Builds the pages into a folder: each page's scripts and styles bundled and minified by esbuild under
-// content-hashed names, its HTML rewritten to those names, and a .br and .gz copy beside each file.
+// content-hashed names, its HTML rewritten to those names, and a .br and .gz copy beside each file. Beside the pages it
+// builds the client alone, for other sites' pages, under a name that stays.
 import { build } from 'esbuild'
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { declarations } from './declarations.mjs'
 
 export const root = dirname(fileURLToPath(import.meta.url))
 
@@ -13,7 +15,7 @@ export const root = dirname(fileURLToPath(import.meta.url))
 const pages = [{ source: 'editor/index.html', target: 'index.html' }]
 
 const bundled = new Set(['.ts', '.css'])
-const compressible = new Set(['.html', '.js', '.css', '.svg', '.json', '.txt', '.webmanifest'])
+const compressible = new Set(['.html', '.js', '.ts', '.css', '.svg', '.json', '.txt', '.webmanifest'])
 
 /** What esbuild is told for everything that browsers load. */
 export const browserBuild = {
@@ -32,11 +34,19 @@ export const browserBuild = {
 export async function buildPages(outdir) {
   const files = new Map()
   for (const page of pages) await addPage(page, files)
+  files.set('sdk/v1/client.js', await clientModule())
+  files.set('sdk/v1/client.d.ts', Buffer.from(await declarations(join(root, 'client'))))
 
   await rm(outdir, { recursive: true, force: true })
   const names = [...files.keys()].sort()
   for (const name of names) await write(outdir, name, files.get(name))
   return names
+}
+
+/** Bundles the client into one module. */
+export async function clientModule(options = {}) {
+  const result = await build({ ...browserBuild, entryPoints: ['client/index.ts'], write: false, ...options })
+  return result.outputFiles[0].contents
 }
 
 async function addPage({ source, target }, files) {

@@ -28,6 +28,7 @@ var hashed = regexp.MustCompile(`^assets/.+-[0-9A-Z]{8}\.[a-z0-9]+$`)
 var contentTypes = map[string]string{
 	".html":        "text/html; charset=utf-8",
 	".js":          "text/javascript; charset=utf-8",
+	".ts":          "application/typescript; charset=utf-8",
 	".css":         "text/css; charset=utf-8",
 	".json":        "application/json",
 	".svg":         "image/svg+xml",
@@ -38,7 +39,8 @@ var contentTypes = map[string]string{
 	".webmanifest": "application/manifest+json",
 }
 
-// Handler returns a handler that serves the pages: the editor at "/", and below it what it loads. The pages are those
+// Handler returns a handler that serves the pages: the editor at "/", and below it what it loads; and the browser client
+// for the pages of other sites, an ES module, at "/sdk/v1/client.js", with its types beside it. The pages are those
 // built into the program, or, where dir is not empty, those found in that folder at each request, for developing.
 //
 // It answers GET and HEAD; what does not exist is 404. Mounted below a prefix it needs [http.StripPrefix]. It may be
@@ -94,9 +96,18 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if encoding != "" {
 		header.Set("Content-Encoding", encoding)
 	}
-	if hashed.MatchString(name) {
+	switch {
+	case hashed.MatchString(name):
 		header.Set("Cache-Control", "public, max-age=31536000, immutable")
-	} else {
+	case strings.HasPrefix(name, "sdk/"):
+		// The client is for everybody's pages. An older one goes on with this server: v1 is in its name.
+		header.Set("Cache-Control", "public, max-age=600, stale-while-revalidate=86400")
+		header.Set("Access-Control-Allow-Origin", "*")
+		header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		if types, isScript := strings.CutSuffix(path.Base(name), ".js"); isScript {
+			header.Set("X-TypeScript-Types", "./"+types+".d.ts")
+		}
+	default:
 		header.Set("Cache-Control", "no-cache")
 	}
 	sum := sha256.Sum256(contents)

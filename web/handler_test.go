@@ -268,3 +268,47 @@ func TestEncodingsHaveTheirOwnETags(t *testing.T) {
 		tags[tag] = encoding
 	}
 }
+
+func TestTheClientIsServedToPagesOfOtherSites(t *testing.T) {
+	dir := pages(t)
+	for name, contents := range map[string]string{"client.js": "export {}", "client.d.ts": "export {};"} {
+		path := filepath.Join(dir, "sdk", "v1", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(contents), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := serve(t, dir)
+	cases := map[string]struct{ target, contentType, types string }{
+		"the module": {"/sdk/v1/client.js", "text/javascript; charset=utf-8", "./client.d.ts"},
+		"its types":  {"/sdk/v1/client.d.ts", "application/typescript; charset=utf-8", ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			response := ask("GET", c.target, http.Header{"Origin": {"https://elsewhere.example"}})
+			if response.StatusCode != http.StatusOK {
+				t.Fatalf("status is %d, want 200", response.StatusCode)
+			}
+			for header, want := range map[string]string{
+				"Content-Type":                 c.contentType,
+				"Access-Control-Allow-Origin":  "*",
+				"Cross-Origin-Resource-Policy": "cross-origin",
+				"Cache-Control":                "public, max-age=600, stale-while-revalidate=86400",
+				"X-TypeScript-Types":           c.types,
+			} {
+				if got := response.Header.Get(header); got != want {
+					t.Errorf("%s is %q, want %q", header, got, want)
+				}
+			}
+			tag := response.Header.Get("ETag")
+			if again := ask("GET", c.target, http.Header{"If-None-Match": {tag}}); again.StatusCode != http.StatusNotModified {
+				t.Errorf("status of an unchanged module is %d, want 304", again.StatusCode)
+			}
+		})
+	}
+	if got := ask("GET", "/assets/main-0A1B2C3D.js", nil).Header.Get("Access-Control-Allow-Origin"); got != "" {
+		t.Errorf("a page's own script may be read by %q", got)
+	}
+}

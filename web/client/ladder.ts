@@ -449,7 +449,7 @@ export class Ladder {
       case 'hello':
         stream.number = frame.link
         this.#session.receive(frame.received)
-        if (isEvents) stream.proof = now + lifeTime
+        if (isEvents) stream.proof = now + (this.#mayPoll ? lifeTime : 0)
         else stream.link?.send('{"kind":"ping"}') // its answer is the proof
         return
       case 'pong':

@@ -2,7 +2,7 @@
 const seats = 3
 
 /** Until one is asked for again, in milliseconds. */
-const again = 15_000
+const again = 5000
 
 /**
  * A place for requests that stay open, which the pages of a browser share by Web Locks. Where there are no such locks,
