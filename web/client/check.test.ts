@@ -28,6 +28,9 @@ const faults: [what: string, options: Partial<Record<keyof JoinOptions, unknown>
   ['a maxMessage of nothing', { maxMessage: 0 }, { name: 'RangeError', message: /maxMessage/ }],
   ['a maxMessage that is no number', { maxMessage: NaN }, { name: 'RangeError', message: /NaN/ }],
   ['a policy that does not exist', { iceTransportPolicy: 'none' }, { name: 'TypeError', message: /“all” or “relay”/ }],
+  ['links that are no list', { links: 'events' }, { name: 'TypeError', message: /links must be a list of websocket, events, long-poll, short-poll, and is “events”/ }],
+  ['no links', { links: [] }, { name: 'TypeError', message: /links must be a list/ }],
+  ['a kind of link that does not exist', { links: ['events', 'sse'] }, { name: 'TypeError', message: /“events,sse”/ }],
   ['a token instead of a function', { token: 'abc' }, { name: 'TypeError', message: /token must be a function/ }],
 ]
 
@@ -42,7 +45,7 @@ test('whatever the protocol allows is allowed', () => {
   left.abort()
   for (const options of [
     {}, { room: 'a'.repeat(128) }, { room: '...' }, { room: 'A-z.0_~' }, { server: new URL('https://h.example/prefix/') }, { server: 'HTTP://h.example' },
-    { channels: {} }, { channels: { '': { ordered: false, maxRetransmits: 0, latestOnly: true } } }, { maxMessage: 2 ** 32 - 1 }, { iceTransportPolicy: 'relay' },
+    { channels: {} }, { channels: { '': { ordered: false, maxRetransmits: 0, latestOnly: true } } }, { maxMessage: 2 ** 32 - 1 }, { iceTransportPolicy: 'relay' }, { links: ['short-poll', 'websocket'] },
   ] satisfies Partial<JoinOptions>[]) {
     assert.equal(join({ ...good, signal: left.signal, ...options }).link.name, 'closed', JSON.stringify(options))
   }

@@ -1,5 +1,7 @@
 // Finds the faults of an app in what it gives, where they are made and not where they show.
 import { SignalError } from './errors.ts'
+import { isFields, isText } from './frames.ts'
+import { linkKinds } from './link.ts'
 import type { ChannelOptions, JoinOptions } from './options.ts'
 
 /** The most channels: what every browser can number. */
@@ -12,60 +14,54 @@ const nameLimit = 128
 const maxMessageLimit = 2 ** 32 - 1
 
 /** Throws a TypeError or RangeError that says what is wrong with the options, or a SignalError `bad_room`. */
-export function checkOptions({ server, room, channels, maxMessage, iceTransportPolicy, token }: JoinOptions): void {
-  checkServer(server)
-  if (typeof room !== 'string' || !/^[\w.~-]{1,128}$/.test(room) || room === '.' || room === '..') {
+export function checkOptions({ server, room, channels, maxMessage, iceTransportPolicy, links, token }: JoinOptions): void {
+  must(isServer(String(server)), 'server', 'an http or https URL, or a path that begins with / or .', server)
+  if (!isText(room) || !/^[\w.~-]{1,128}$/.test(room) || room === '.' || room === '..') {
     throw new SignalError('bad_room', 'a room name is 1 to 128 characters of A-Z a-z 0-9 - . _ ~, and not . or ..')
   }
-  if (!isObject(channels)) throw new TypeError('channels must be an object of channel options by name')
+  must(isFields(channels), 'channels', 'an object of channel options by name', channels)
   const names = Object.keys(channels)
   if (names.length > channelLimit) throw new RangeError(`${names.length} channels are too many: ${channelLimit} is the most`)
   for (const name of names) checkChannel(name, channels[name])
-  if (maxMessage !== undefined && !isWhole(maxMessage, 1, maxMessageLimit)) {
-    throw new RangeError(`maxMessage must be a whole number from 1 to ${maxMessageLimit}, and is ${String(maxMessage)}`)
-  }
-  if (iceTransportPolicy !== undefined && iceTransportPolicy !== 'all' && iceTransportPolicy !== 'relay') {
-    throw new TypeError(`iceTransportPolicy must be “all” or “relay”, and is “${String(iceTransportPolicy)}”`)
-  }
-  if (token !== undefined && typeof token !== 'function') throw new TypeError('token must be a function that returns the token')
+  checkWhole('maxMessage', maxMessage, 1, maxMessageLimit)
+  must(iceTransportPolicy === undefined || /^(all|relay)$/.test(iceTransportPolicy), 'iceTransportPolicy', '“all” or “relay”', iceTransportPolicy)
+  const isLinks = links === undefined || (Array.isArray(links) && links.length > 0 && links.every((kind) => linkKinds.includes(kind)))
+  must(isLinks, 'links', `a list of ${linkKinds.join(', ')}`, links)
+  must(token === undefined || typeof token === 'function', 'token', 'a function that returns the token', token)
 }
 
-/** A name without a scheme would be taken for a path below the page's own: what is meant must be said. */
-function checkServer(server: string | URL): void {
-  const text = String(server)
-  const words = `server must be an http or https URL, or a path that begins with / or ., and is “${text}”`
-  if (!/^(https?:\/\/|[/.])/i.test(text)) throw new TypeError(words)
+/** Throws in words, and names the value. */
+function must(holds: boolean, what: string, words: string, value: unknown, Fault: ErrorConstructor = TypeError): void {
+  if (!holds) throw new Fault(`${what} must be ${words}, and is “${String(value)}”`)
+}
+
+/** Of a name without a scheme is not known what is meant: it would be taken for a path below the page's own. */
+function isServer(text: string): boolean {
   try {
-    const { protocol } = new URL(text, globalThis.location?.href)
-    if (protocol === 'http:' || protocol === 'https:') return
+    return /^(https?:\/\/|[/.])/i.test(text) && /^https?:$/.test(new URL(text, globalThis.location?.href).protocol)
   } catch {
-    // It is said below.
+    return false
   }
-  throw new TypeError(words)
 }
 
 function checkChannel(name: string, options: ChannelOptions | undefined): void {
-  if (name.length > nameLimit) throw new RangeError(`the channel name “${name.slice(0, 20)}…” has more than ${nameLimit} characters`)
-  if (!isObject(options)) throw new TypeError(`the options of channel “${name}” must be an object, such as {}`)
-  const { ordered, maxRetransmits, latestOnly } = options
-  for (const [key, value] of Object.entries({ ordered, latestOnly })) {
-    if (value !== undefined && typeof value !== 'boolean') throw new TypeError(`${key} of channel “${name}” must be true or false`)
+  const channel = `channel “${name.slice(0, nameLimit)}”`
+  must(name.length <= nameLimit, 'a channel name', `at most ${nameLimit} characters`, name.slice(0, 20), RangeError)
+  must(isFields(options), `the options of ${channel}`, 'an object, such as {}', options)
+  const { maxRetransmits, ...flags } = options!
+  for (const key of ['ordered', 'latestOnly'] as const) {
+    must(/^(boolean|undefined)$/.test(typeof flags[key]), `${key} of ${channel}`, 'true or false', flags[key])
   }
-  if (maxRetransmits !== undefined && !isWhole(maxRetransmits, 0, 65_535)) {
-    throw new RangeError(`maxRetransmits of channel “${name}” must be a whole number from 0 to 65535`)
-  }
+  checkWhole(`maxRetransmits of ${channel}`, maxRetransmits, 0, 65_535)
+}
+
+function checkWhole(what: string, value: number | undefined, least: number, most: number): void {
+  const holds = value === undefined || (Number.isInteger(value) && value >= least && value <= most)
+  must(holds, what, `a whole number from ${least} to ${most}`, value, RangeError)
 }
 
 /** Throws when a message could never be sent, whatever the state of its channel. */
 export function checkMessage(channels: JoinOptions['channels'], maxMessage: number, channel: string, { length }: Uint8Array): void {
   if (!Object.hasOwn(channels, channel)) throw new TypeError(`the room was joined without a channel “${channel}”`)
   if (length > maxMessage) throw new RangeError(`a message of ${length} bytes is over the limit of ${maxMessage}, which is the room's maxMessage`)
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isWhole(value: unknown, least: number, most: number): boolean {
-  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most
 }

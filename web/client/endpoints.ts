@@ -61,14 +61,14 @@ export class Endpoints {
         body: JSON.stringify(body),
       }),
     )
-    if (reply === null) throw new SignalError('protocol', 'the reply to the join cannot be read')
+    if (reply === null) throw unreadable()
     return reply
   }
 
   /** Asks for fresh ICE servers. */
   async ice({ session, secret }: Access): Promise<IceGrant> {
     const reply = await this.#request(`/${session}/ice`, { headers: bearer(secret) })
-    if (!isFields(reply) || !Array.isArray(reply.iceServers)) throw new SignalError('protocol', 'the ICE servers cannot be read')
+    if (!isFields(reply) || !Array.isArray(reply.iceServers)) throw unreadable()
     return { iceServers: reply.iceServers as RTCIceServer[], ttl: isSeconds(reply.ttl) ? reply.ttl : 0 }
   }
 
@@ -107,7 +107,7 @@ export class Endpoints {
 
   async #frames(path: string, init: RequestInit, limit?: number, abort?: AbortController): Promise<FramesReply> {
     const reply = await this.#request(path, init, limit, abort)
-    if (!isFields(reply) || !isCount(reply.received)) throw new SignalError('protocol', 'the answer cannot be read')
+    if (!isFields(reply) || !isCount(reply.received)) throw unreadable()
     const { link, received, frames, next } = reply
     return { link: isCount(link) ? link : 0, received, frames: Array.isArray(frames) ? frames : [], next: isSeconds(next) ? next : 1 }
   }
@@ -130,6 +130,8 @@ export class Endpoints {
     throw refusal(response, await response.json().catch(() => null))
   }
 }
+
+const unreadable = () => new SignalError('protocol', 'the answer cannot be read')
 
 const json = { 'Content-Type': 'application/json' }
 

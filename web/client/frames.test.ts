@@ -15,7 +15,7 @@ test('every frame of the protocol that clients are sent is read', { skip: !exist
   for (const frame of down) {
     const read = parse(frame) as Readonly<Record<string, unknown>> | null
     assert.equal(read?.kind, frame.kind, JSON.stringify(frame))
-    assert.equal(read?.n, frame.kind === 'received' ? undefined : frame.n, `number of ${JSON.stringify(frame)}`)
+    assert.equal(read?.n, frame.n, `number of ${JSON.stringify(frame)}`)
     for (const [field, value] of Object.entries(read ?? {})) {
       if (field in frame) assert.deepEqual(value, frame[field], `${field} of ${JSON.stringify(frame)}`)
     }
@@ -79,8 +79,13 @@ test('an entry of a roster that cannot be read does not cost the others', () => 
 })
 
 test('a gap is told from an acknowledgement', () => {
-  assert.deepEqual(parse({ kind: 'received', n: 4 }), { kind: 'received', upTo: 4, gap: false })
-  assert.deepEqual(parse({ kind: 'received', n: 4, code: 'gap', message: 'm' }), { kind: 'received', upTo: 4, gap: true })
+  assert.deepEqual(parse({ kind: 'received', n: 4 }), { kind: 'received', n: 4 })
+  assert.deepEqual(parse({ kind: 'received', n: 4, code: 'gap', message: 'm' }), { kind: 'received', n: 4, code: 'gap' })
+})
+
+test('a frame with a code has words, if need be the code', () => {
+  assert.deepEqual(parse({ kind: 'ended', code: 'slow' }), { kind: 'ended', code: 'slow', message: 'slow' })
+  assert.deepEqual(parse({ kind: 'refused', n: 2, of: 1, code: 'busy', message: 'full' }), { kind: 'refused', n: 2, of: 1, code: 'busy', message: 'full' })
 })
 
 test('what is not a frame is null, and nothing throws', () => {

@@ -44,7 +44,7 @@ export interface Refusal {
 /** Frames that belong to the link, from the server. */
 export type LinkFrame =
   | { readonly kind: 'hello'; readonly link: number; readonly received: number }
-  | { readonly kind: 'received'; readonly upTo: number; readonly gap: boolean; /** Over the rate: in seconds. */ readonly retryAfter?: number }
+  | { readonly kind: 'received'; /** The last uplink frame received. */ readonly n: number; readonly code?: string; readonly retryAfter?: number }
   | ({ readonly kind: 'refused' } & Refusal)
   | { readonly kind: 'ping' | 'pong' | 'superseded' }
   | { readonly kind: 'ice'; readonly iceServers: RTCIceServer[]; readonly ttl: number }
@@ -59,6 +59,39 @@ export type UplinkFrame =
 
 type Fields = { readonly [key: string]: unknown }
 
+/** What fields have to be. */
+type Shape = { readonly [key: string]: (value: unknown) => boolean }
+
+const isDefined = (value: unknown) => value !== undefined
+const isPresence = (value: unknown) => value === 'here' || value === 'away' || value === 'leaving'
+const ofPeer = { peer: isText, epoch: isCount }
+const entry = { ...ofPeer, instance: isText }
+const entryMore = { presence: isPresence, name: (value: unknown) => isText(value) && value !== '', meta: (value: unknown) => (value ?? null) !== null }
+const refused = [{ code: isText }, { message: isText, of: isCount, to: isText, retryAfter: isSeconds }] as const
+
+/** The kinds of frames: the fields that each must have, and those that it may. */
+const numbered: { readonly [kind: string]: readonly [Shape, Shape?] } = {
+  joined: [entry, entryMore],
+  left: [{ ...ofPeer, reason: isText }],
+  changed: [ofPeer, { presence: isPresence, name: isText, meta: isDefined }],
+  signal: [{ from: isText, epoch: isCount, data: isDefined }],
+  refused,
+}
+const ofLink: typeof numbered = {
+  hello: [{ link: isCount, received: isCount }],
+  received: [{ n: isCount }, { code: isText, retryAfter: isSeconds }],
+  refused,
+  ping: [{}],
+  pong: [{}],
+  superseded: [{}],
+  ice: [{ iceServers: Array.isArray, ttl: isSeconds }],
+  drain: [{}, { in: isSeconds }],
+  ended: [{ code: isText }, { message: isText, in: isSeconds }],
+}
+
+/** What frames say that leave something out. */
+const unsaid = { joined: { presence: 'here' }, drain: { in: 0 } } as const
+
 /** Reads one message of a link. Null is one that cannot be read, or whose kind is not known and has no number. */
 export function parseFrame(text: string): NumberedFrame | LinkFrame | null {
   try {
@@ -71,112 +104,42 @@ export function parseFrame(text: string): NumberedFrame | LinkFrame | null {
 /** Reads a frame out of JSON that was read already. */
 export function readFrame(value: unknown): NumberedFrame | LinkFrame | null {
   if (!isFields(value)) return null
+  const { kind, n } = value
   // `received` has a number, too, but it is that of an uplink frame.
-  if (!('n' in value) || value.kind === 'received') return linkFrame(value)
-  if (!isCount(value.n) || value.n === 0) return null
-  return { ...(numberedFrame(value) ?? { kind: 'unknown' }), n: value.n }
+  const hasNumber = 'n' in value && kind !== 'received'
+  if (hasNumber && !(isCount(n) && n > 0)) return null
+  const shape = isText(kind) ? (hasNumber ? numbered : ofLink)[kind] : undefined
+  const found = shape === undefined ? null : pick(value, ...shape)
+  if (!hasNumber) return found && ({ kind, ...unsaid[kind as 'drain'], ...messageOf(found), ...found } as LinkFrame)
+  return (found === null ? { kind: 'unknown', n } : { kind, n, ...unsaid[kind as 'joined'], ...messageOf(found), ...found }) as NumberedFrame
 }
 
-type WithoutNumber<F> = F extends unknown ? Omit<F, 'n'> : never
-
-function numberedFrame(f: Fields): WithoutNumber<NumberedFrame> | null {
-  switch (f.kind) {
-    case 'joined': {
-      const entry = rosterEntry(f)
-      return entry && { kind: 'joined', ...entry }
-    }
-    case 'left':
-      return isText(f.peer) && isCount(f.epoch) && isText(f.reason)
-        ? { kind: 'left', peer: f.peer, epoch: f.epoch, reason: f.reason }
-        : null
-    case 'changed':
-      return isText(f.peer) && isCount(f.epoch)
-        ? {
-            kind: 'changed',
-            peer: f.peer,
-            epoch: f.epoch,
-            ...(isPresence(f.presence) && { presence: f.presence }),
-            ...(isText(f.name) && { name: f.name }),
-            ...(f.meta !== undefined && { meta: f.meta as Json }),
-          }
-        : null
-    case 'signal':
-      return isText(f.from) && isCount(f.epoch) && f.data !== undefined
-        ? { kind: 'signal', from: f.from, epoch: f.epoch, data: f.data as Json }
-        : null
-    case 'refused':
-      return refused(f)
-  }
-  return null
+/** Whether a frame has a number of its own. */
+export function isNumbered(frame: NumberedFrame | LinkFrame): frame is NumberedFrame {
+  return 'n' in frame && frame.kind !== 'received'
 }
 
-function refused(f: Fields): ({ readonly kind: 'refused' } & Refusal) | null {
-  if (!isText(f.code)) return null
-  return {
-    kind: 'refused',
-    code: f.code,
-    message: isText(f.message) ? f.message : f.code,
-    ...(isCount(f.of) && { of: f.of }),
-    ...(isText(f.to) && { to: f.to }),
-    ...(isSeconds(f.retryAfter) && { retryAfter: f.retryAfter }),
-  }
+/** The words of a frame that has a code and no words. */
+function messageOf({ code, n }: Fields): Fields {
+  return code === undefined || n !== undefined ? {} : { message: code }
 }
 
-function linkFrame(f: Fields): LinkFrame | null {
-  switch (f.kind) {
-    case 'ping':
-    case 'pong':
-    case 'superseded':
-      return { kind: f.kind }
-    case 'hello':
-      return isCount(f.link) && isCount(f.received) ? { kind: 'hello', link: f.link, received: f.received } : null
-    case 'received':
-      return isCount(f.n)
-        ? {
-            kind: 'received',
-            upTo: f.n,
-            gap: f.code === 'gap',
-            ...(f.code === 'rate_limited' && { retryAfter: isSeconds(f.retryAfter) ? f.retryAfter : 1 }),
-          }
-        : null
-    case 'refused':
-      return refused(f)
-    case 'ice':
-      return Array.isArray(f.iceServers) && isSeconds(f.ttl)
-        ? { kind: 'ice', iceServers: f.iceServers as RTCIceServer[], ttl: f.ttl }
-        : null
-    case 'drain':
-      return { kind: 'drain', in: isSeconds(f.in) ? f.in : 0 }
-    case 'ended':
-      return isText(f.code)
-        ? {
-            kind: 'ended',
-            code: f.code,
-            message: isText(f.message) ? f.message : f.code,
-            ...(isSeconds(f.in) && { in: f.in }),
-          }
-        : null
+/** Takes the fields that are asked for; null when one that is needed is not what it has to be. */
+function pick(from: Fields, needed: Shape, optional: Shape = {}): Fields | null {
+  const found: Record<string, unknown> = {}
+  for (const [key, is] of Object.entries({ ...needed, ...optional })) {
+    if (is(from[key])) found[key] = from[key]
+    else if (key in needed) return null
   }
-  return null
+  return found
 }
 
 /** Reads a roster; an entry that cannot be read is left out, and no list at all is null. */
 export function roster(value: unknown): RosterEntry[] | null {
-  if (value === undefined || value === null) return []
-  if (!Array.isArray(value)) return null
-  return value.map((entry: unknown) => (isFields(entry) ? rosterEntry(entry) : null)).filter((entry) => entry !== null)
-}
-
-function rosterEntry(f: Fields): RosterEntry | null {
-  if (!isText(f.peer) || !isCount(f.epoch) || !isText(f.instance)) return null
-  return {
-    peer: f.peer,
-    epoch: f.epoch,
-    instance: f.instance,
-    presence: isPresence(f.presence) ? f.presence : 'here',
-    ...(isText(f.name) && f.name !== '' && { name: f.name }),
-    ...(f.meta !== undefined && f.meta !== null && { meta: f.meta as Json }),
-  }
+  const list: unknown = value ?? []
+  if (!Array.isArray(list)) return null
+  const found = list.map((one: unknown) => (isFields(one) ? pick(one, entry, entryMore) : null))
+  return found.flatMap((one) => (one === null ? [] : ({ presence: 'here', ...one } as unknown as RosterEntry)))
 }
 
 export function isFields(value: unknown): value is Fields {
@@ -194,8 +157,4 @@ export function isCount(value: unknown): value is number {
 
 export function isSeconds(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value < Infinity
-}
-
-function isPresence(value: unknown): value is Presence {
-  return value === 'here' || value === 'away' || value === 'leaving'
 }

@@ -5,7 +5,7 @@
 import { signalingBackoff } from './backoff.ts'
 import type { Endpoints, FramesReply } from './endpoints.ts'
 import { SignalError } from './errors.ts'
-import { parseFrame, readFrame, type LinkFrame, type NumberedFrame, type UplinkFrame } from './frames.ts'
+import { isNumbered, parseFrame, readFrame, type LinkFrame, type NumberedFrame, type UplinkFrame } from './frames.ts'
 import { openEvents } from './link-events.ts'
 import { openWebSocket } from './link-websocket.ts'
 import { linkKinds, type LinkKind } from './link.ts'
@@ -32,6 +32,9 @@ const longest = 3_600_000
 
 /** So many polls in a row have to be answered as superseded until that is believed; and to fail until the link is lost. */
 const believed = 3
+
+const unanswered = 'the server did not answer'
+const superseded = 'another link of this session took over'
 
 export type Notice = Extract<LinkFrame, { kind: 'refused' | 'ice' }>
 
@@ -63,7 +66,7 @@ export class Ladder {
   readonly #began: number
   #current: Stream | null = null // in use
   #via: LinkKind | null = null // what is in use, polls too
-  #error = new SignalError('network', 'no link works')
+  #error = new SignalError('network', unanswered)
   #denied = 0 // polls that were answered as superseded
   #strays = 0 // until then, a link that was given up may take over
   #using: Stream | null = null // events that a POST puts into use
@@ -80,15 +83,15 @@ export class Ladder {
     this.#memory = memory
     this.#events = events
     const now = (this.#began = env.clock.now())
-    const { via, limit } = memory.known
-    const best = via !== undefined && kinds.includes(via) ? linkKinds.indexOf(via) : 0
+    const { via, limit } = memory
+    const best = via !== null && kinds.includes(via) ? linkKinds.indexOf(via) : 0
     this.#rungs = streamKinds
       .filter((kind) => kinds.includes(kind))
       .map((kind, i) => {
         const rank = linkKinds.indexOf(kind)
         return new Rung(kind, now + (rank < best ? betterAfter : rank > best && i > 0 ? eventsAfter : 0))
       })
-    this.#seat = new Seat(endpoints.base, kinds.includes('short-poll'))
+    this.#seat = new Seat(endpoints.base, kinds.includes('short-poll'), () => this.#step())
     this.#uplink = new Uplink(session, endpoints, env, {
       answered: (frames, used) => {
         if (this.#over) return
@@ -140,7 +143,7 @@ export class Ladder {
     const current = this.#current
     for (const rung of this.#rungs) if (rung.stream === null) rung.next = Math.min(rung.next, now)
     if (this.#isSocket) this.#ping(current!)
-    else if (current !== null) this.#fail(current, new SignalError('silent', 'events cannot be asked for a sign of life'), true)
+    else if (current !== null) this.#fail(current, new SignalError('silent', unanswered), true)
     // The answer to a poll under way may be lost. One that opens a link stays: another would only be a rival.
     if (!this.#polls.isOpening) this.#polls.stop()
     this.#polls.rhythm.next = now
@@ -164,7 +167,7 @@ export class Ladder {
     this.#due = now + longest
     for (const { stream } of this.#rungs) if (stream !== null && stream !== this.#using) this.#watch(stream, now)
     for (const rung of this.#rungs) this.#climb(rung, now)
-    if (this.#mayPoll && this.#current === null) this.#by(this.#polls.poll(now, this.#isShort(now)))
+    if (this.#mayPoll && this.#current === null) this.#by(this.#polls.poll(now, this.#isShort))
     const socket = this.#isSocket ? this.#current!.link : null
     if (socket !== null || this.#kinds.some((kind) => kind !== 'websocket')) {
       this.#by(this.#uplink.write(now, socket, this.#current !== null))
@@ -204,7 +207,7 @@ export class Ladder {
     if (rung.stream !== null || this.#isSocket) return
     if (now < rung.next) this.#by(rung.next)
     else if (rung.kind === 'websocket' || this.#seat.isTaken) this.#open(rung, now)
-    else this.#askSeat(now)
+    else this.#seat.ask()
   }
 
   #open(rung: Rung, now: number): void {
@@ -231,15 +234,19 @@ export class Ladder {
 
   /** Puts a link into use that proved itself, and gives one up that does not work. */
   #watch(stream: Stream, now: number): void {
+    const { proof, leaves, rung } = stream
+    if (now >= leaves) return this.#fail(stream, new SignalError('drain', 'the server closes the link'), true)
+    if (stream !== this.#current && now >= proof) {
+      this.#replace(stream, now)
+      if (stream !== this.#current) return
+    }
     const inUse = stream === this.#current
-    const { pinged, proof, leaves, rung } = stream
-    if (now >= leaves) return this.#fail(stream, new SignalError('drain', 'the server asks for another link'), true)
-    if (!inUse && now >= proof) return this.#replace(stream, now)
+    const { pinged } = stream
     const silence = pinged > 0 ? pinged + pongTime : stream.heard + 2000 * this.#session.reply.heartbeat
     const limit = inUse ? silence : stream.opened + proofTime
     if (now < limit) this.#by(Math.min(limit, leaves, inUse ? limit : proof))
     else if (inUse && rung.kind === 'websocket' && pinged === 0) this.#ping(stream)
-    else this.#fail(stream, new SignalError('silent', 'the server did not answer'))
+    else this.#fail(stream, new SignalError('silent', unanswered))
   }
 
   #ping(stream: Stream): void {
@@ -338,7 +345,7 @@ export class Ladder {
   }
 
   #tooLate(stream: Stream): void {
-    this.#fail(stream, new SignalError('superseded', 'a later link of this page took over'), true)
+    this.#fail(stream, new SignalError('superseded', superseded), true)
   }
 
   #tell(via: LinkKind): void {
@@ -380,21 +387,17 @@ export class Ladder {
     this.#takeAll(reply.frames)
     if (this.#over) return
     const { limit } = this.#polls.rhythm
-    const via = this.#isShort(this.#env.clock.now()) ? 'short-poll' : 'long-poll'
+    const via = this.#isShort ? 'short-poll' : 'long-poll'
     this.#tell(via)
     if (this.#env.clock.now() - this.#began > winTime) this.#memory.keep(via, limit)
     this.#step()
   }
 
   /** Whether polls are not to wait: because it is not allowed, or would keep other pages from the server. */
-  #isShort(now: number): boolean {
-    const { isShort, isSettled } = this.#polls.rhythm
-    if (isSettled) this.#askSeat(now)
-    return isShort || !this.#kinds.includes('long-poll') || (this.#seat.isDenied && !this.#seat.isTaken)
-  }
-
-  #askSeat(now: number): void {
-    this.#by(this.#seat.ask(now, () => this.#step()))
+  get #isShort(): boolean {
+    const { isShort, done } = this.#polls.rhythm
+    if (done > 1) this.#seat.ask()
+    return isShort || !this.#kinds.includes('long-poll') || (done > 3 && !this.#seat.isTaken)
   }
 
   #hear(stream: Stream): void {
@@ -407,7 +410,7 @@ export class Ladder {
     this.#hear(stream)
     const frame = parseFrame(text)
     if (frame === null) return
-    if (!('n' in frame)) this.#handle(stream, frame)
+    if (!isNumbered(frame)) this.#handle(stream, frame)
     else if (!this.#take(frame, text.length)) this.#missing(stream)
     this.#step()
   }
@@ -427,7 +430,7 @@ export class Ladder {
     for (const value of values) {
       const frame = readFrame(value)
       if (this.#over || frame === null) continue
-      if ('n' in frame) {
+      if (isNumbered(frame)) {
         if (!this.#take(frame, 0)) return this.#missing(null)
       } else if (frame.kind === 'ice') this.#events.notice(frame)
     }
@@ -438,8 +441,9 @@ export class Ladder {
     const { last } = this.#session
     const isAgain = this.#gapAt === last
     this.#gapAt = last
-    if (isAgain) this.#end(new SignalError('gap', 'frames of the server are missing', 'rejoin'))
-    else if (stream !== null) this.#fail(stream, new SignalError('gap', 'frames of the server are missing', 'resume'), true)
+    const error = new SignalError('gap', 'frames of the server are missing', isAgain ? 'rejoin' : 'resume')
+    if (isAgain) this.#end(error)
+    else if (stream !== null) this.#fail(stream, error, true)
   }
 
   #handle(stream: Stream, frame: LinkFrame): void {
@@ -462,16 +466,16 @@ export class Ladder {
         this.#uplink.isDue ||= isEvents
         return
       case 'received':
-        this.#session.receive(frame.upTo)
-        if (frame.gap && stream === this.#current) this.#uplink.rewind()
-        if (frame.retryAfter !== undefined) this.#uplink.hold(frame.retryAfter)
+        this.#session.receive(frame.n)
+        if (frame.code === 'gap' && stream === this.#current) this.#uplink.rewind()
+        if (frame.code === 'rate_limited') this.#uplink.hold(frame.retryAfter ?? 1)
         return
       case 'drain':
         // The link goes on until another one replaces it, within half of the time that is left.
         stream.leaves = now + this.#random() * frame.in * 500
         return
       case 'superseded':
-        return this.#closed(stream, new SignalError('superseded', 'another link of this session took over'))
+        return this.#closed(stream, new SignalError('superseded', superseded))
       case 'ended':
         return this.#closed(stream, new SignalError(frame.code, frame.message, undefined, frame.in))
       case 'refused':

@@ -13,7 +13,7 @@ export function openEvents(ask: (abort: AbortController) => Promise<Response>, e
   const read = async () => {
     const response = await ask(abort)
     if (response.body === null || !/^text\/event-stream/i.test(response.headers.get('Content-Type') ?? '')) {
-      throw new SignalError('network', 'the answer is no stream of events')
+      throw new SignalError('network', 'there is no stream of events')
     }
     const reader = response.body.getReader()
     const decoder = new TextDecoder()

@@ -1,16 +1,12 @@
-import { isFields, isSeconds } from './frames.ts'
 import { linkKinds, type LinkKind } from './link.ts'
-
-interface Known {
-  /** The kind of link that won. */
-  readonly via?: LinkKind
-  /** The longest wait of a poll, in milliseconds. */
-  readonly limit?: number
-}
 
 /** What is known of the way to a server from here, kept for the next page where that is allowed. */
 export class Memory {
-  #known: Known = {}
+  /** The kind of link that won; null when nothing is known. */
+  via: LinkKind | null = null
+  /** The longest wait of a poll, in milliseconds. */
+  limit = Infinity
+
   readonly #server: string
   readonly #isKept: boolean
 
@@ -18,24 +14,20 @@ export class Memory {
     this.#server = server
     this.#isKept = isKept
     try {
-      const value: unknown = isKept ? JSON.parse(localStorage.getItem(this.#key) ?? '') : null
-      if (!isFields(value)) return
-      const via = linkKinds.find((kind) => kind === value.via)
-      this.#known = { ...(via && { via }), ...(isSeconds(value.limit) && { limit: value.limit }) }
+      const [via, limit] = (isKept && localStorage.getItem(this.#key)?.split(' ')) || []
+      this.via = linkKinds.find((kind) => kind === via) ?? null
+      this.limit = Number(limit) || Infinity
     } catch {
       // There is none, or it may not be used.
     }
   }
 
-  get known(): Known {
-    return this.#known
-  }
-
   keep(via: LinkKind, limit: number): void {
-    if (this.#known.via === via && this.#known.limit === limit) return
-    this.#known = { via, limit }
+    if (this.via === via && this.limit === limit) return
+    this.via = via
+    this.limit = limit
     try {
-      if (this.#isKept) localStorage.setItem(this.#key, JSON.stringify(this.#known))
+      if (this.#isKept) localStorage.setItem(this.#key, `${via} ${limit}`)
     } catch {
       // Then the next page finds out by itself.
     }
@@ -44,6 +36,6 @@ export class Memory {
   /** Each kind of network has a memory of its own, as far as the browser tells. */
   get #key(): string {
     const { connection } = navigator as { connection?: { type?: string; effectiveType?: string } }
-    return `parley link ${this.#server} ${connection?.type ?? connection?.effectiveType ?? ''}`
+    return `parley link ${this.#server} ${connection?.type ?? connection?.effectiveType}`
   }
 }

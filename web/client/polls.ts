@@ -32,7 +32,7 @@ export class Polls {
   readonly #events: PollEvents
   #abort: AbortController | null = null // of the poll under way
 
-  constructor(session: Session, endpoints: Endpoints, env: Environment, limit: number | undefined, events: PollEvents) {
+  constructor(session: Session, endpoints: Endpoints, env: Environment, limit: number, events: PollEvents) {
     this.#session = session
     this.#endpoints = endpoints
     this.#env = env

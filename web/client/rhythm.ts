@@ -15,30 +15,26 @@ export class Rhythm {
   next = 0
   /** Polls without an answer, one after the other. */
   failures = 0
+  /** How many of the quick polls are done. */
+  done = 0
   /** The longest wait that nothing in the way has cut. */
   limit: number
 
   #began = 0
-  #done = 0 // quick ones
   #level = 0 // of waits
   #cut = 0 // what the limit will be if it was a cut, and not the network that is gone
   #uncut = 0
 
   /** @param limit what was known of the network before */
-  constructor(limit: number = waits[3]!) {
-    this.limit = Math.max(limit, leastWait)
+  constructor(limit: number) {
+    this.limit = Math.min(Math.max(limit, leastWait), waits[3]!)
   }
 
   /** Begins anew; not quickly where nothing better is to be expected. */
   begin(now: number, quickly: boolean): void {
     this.#began = this.next = now
-    this.#done = quickly ? 0 : quick.length
+    this.done = quickly ? 0 : quick.length
     this.#level = this.failures = this.#cut = 0
-  }
-
-  /** Whether the quick polls are over, but for the last. */
-  get isSettled(): boolean {
-    return this.#done >= quick.length - 1
   }
 
   /** Whether waiting is not allowed at all. */
@@ -48,7 +44,7 @@ export class Rhythm {
 
   /** How long the next poll may wait, in milliseconds. */
   get wait(): number {
-    return this.#cut > 0 || this.isShort || this.#done < quick.length ? 0 : Math.min(waits[this.#level]!, this.limit)
+    return this.#cut > 0 || this.isShort || this.done < quick.length ? 0 : Math.min(waits[this.#level]!, this.limit)
   }
 
   /**
@@ -64,8 +60,8 @@ export class Rhythm {
     if (this.#cut > 0) this.limit = this.#cut
     this.#cut = 0
     this.next = now
-    if (this.#done < quick.length) {
-      if (++this.#done < quick.length) this.next = this.#began + quick[this.#done]!
+    if (this.done < quick.length) {
+      if (++this.done < quick.length) this.next = this.#began + quick[this.done]!
     } else if (isShort || this.isShort) {
       this.next += Math.max(pause, 50)
     } else if (wait > 0 && empty) {

@@ -1,61 +1,43 @@
 /** How many pages may hold a request open at one server, of the six connections that HTTP/1.1 gives all pages of a browser. */
-const seats = 3
-
-/** Until one is asked for again, in milliseconds. */
-const again = 5000
+const seats = [0, 1, 2]
 
 /**
  * A place for requests that stay open, which the pages of a browser share by Web Locks. Where there are no such locks,
  * or there is no page, everybody has one.
  */
 export class Seat {
-  /** Whether all are taken by others. */
-  isDenied = false
-
-  readonly #server: string
-  readonly #isNeeded: boolean
-  #askAt = 0
+  isTaken: boolean
+  readonly #name: string
+  readonly #taken: () => void
   #leave: (() => void) | null = null
-  #turn = 0 // rises when what is asked for is no longer wanted
 
-  constructor(server: string, isNeeded: boolean) {
-    this.#server = server
-    this.#isNeeded = isNeeded && typeof document !== 'undefined' && navigator.locks !== undefined
+  constructor(server: string, isNeeded: boolean, taken: () => void) {
+    this.#name = `parley ${server} `
+    this.#taken = taken
+    this.isTaken = !isNeeded || typeof document === 'undefined' || navigator.locks === undefined
   }
 
-  get isTaken(): boolean {
-    return !this.#isNeeded || this.#leave !== null
-  }
-
-  /** Asks for one, if it is time, and calls `answered`; returns when it will be time again. */
-  ask(now: number, answered: () => void): number {
-    if (this.isTaken) return Infinity
-    if (now < this.#askAt) return this.#askAt
-    const turn = ++this.#turn
-    void this.#take().then((leave) => {
-      if (turn !== this.#turn) return leave?.()
-      this.#leave = leave
-      this.isDenied = leave === null
-      answered()
-    })
-    return (this.#askAt = now + again)
+  /** Asks for one, and waits in line. */
+  ask(): void {
+    if (this.isTaken || this.#leave !== null) return
+    const abort = new AbortController()
+    this.#leave = () => abort.abort()
+    const take = () =>
+      this.isTaken || abort.signal.aborted
+        ? undefined
+        : new Promise<void>((free) => {
+            this.isTaken = true
+            this.#leave = free
+            abort.abort() // the others
+            this.#taken()
+          })
+    for (const seat of seats) navigator.locks.request(this.#name + seat, { signal: abort.signal }, take).catch(() => {})
   }
 
   leave(): void {
-    this.#turn++
-    this.#askAt = 0
-    this.#leave?.()
+    if (this.#leave === null) return
+    this.isTaken = false
+    this.#leave()
     this.#leave = null
-  }
-
-  async #take(): Promise<(() => void) | null> {
-    for (let i = 0; i < seats; i++) {
-      const leave = await new Promise<(() => void) | null>((resolve) => {
-        const take = (lock: Lock | null) => (lock === null ? resolve(null) : new Promise<void>((free) => resolve(free)))
-        navigator.locks.request(`parley ${this.#server} ${i}`, { ifAvailable: true }, take).catch(() => resolve(() => {}))
-      })
-      if (leave !== null) return leave
-    }
-    return null
   }
 }

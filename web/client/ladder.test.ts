@@ -1,0 +1,410 @@
+// What a ladder does when, on a clock that stands still; the real server and bad proxies are in links.test.ts.
+import assert from 'node:assert/strict'
+import { webcrypto } from 'node:crypto'
+import { test } from 'node:test'
+import { Endpoints } from './endpoints.ts'
+import { environment } from './environment.ts'
+import { Ladder } from './ladder.ts'
+import { linkKinds, type LinkKind } from './link.ts'
+import { Memory } from './memory.ts'
+import { Session } from './session.ts'
+import { StillClock } from './testing/clock.ts'
+
+interface Request {
+  readonly method: string
+  readonly path: string
+  readonly body: { first?: number; frames?: { n: number }[]; ack?: number; use?: number } | null
+  answer(status: number, body: object): Promise<void>
+  /** A stream of events, and how to write to it. */
+  stream(): Promise<(text: string) => Promise<void>>
+  fail(): Promise<void>
+}
+
+/** Lets everything happen that waits for nothing else. */
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+function setUp(links: readonly LinkKind[] = linkKinds, memory = new Memory('http://h', false)) {
+  const clock = new StillClock()
+  const heard: string[] = []
+  const requests: Request[] = []
+  const sockets: Socket[] = []
+  class Socket {
+    readyState = 1
+    readonly sent: string[] = []
+    closed = false
+    onmessage: ((event: { data: string }) => void) | null = null
+    onclose: ((event: { code: number; reason: string }) => void) | null = null
+    constructor(readonly url: string) {
+      sockets.push(this)
+    }
+    send(text: string): void {
+      this.sent.push(text)
+    }
+    close(): void {
+      this.closed = true
+    }
+    say(frame: object): void {
+      this.onmessage?.({ data: JSON.stringify(frame) })
+    }
+    /** Opens and proves itself; then it is in use. */
+    prove(link = 1, received = 0): void {
+      this.say({ kind: 'hello', link, received, at: 0, peers: [] })
+      this.say({ kind: 'pong' })
+      this.sent.length = 0
+    }
+    end(code: number, reason = ''): void {
+      this.onclose?.({ code, reason })
+    }
+  }
+  const ask = (url: unknown, { method = 'GET', body, signal }: RequestInit = {}) =>
+    new Promise<Response>((resolve, reject) => {
+      const gone = () => reject(new TypeError('failed'))
+      signal?.addEventListener('abort', gone)
+      requests.push({
+        method,
+        path: String(url).replace('http://h/v1/rooms/r/sessions/s', ''),
+        body: body === undefined ? null : JSON.parse(String(body)),
+        answer: (status, answer) => (resolve(Response.json(answer, { status })), settle()),
+        async stream() {
+          const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+          resolve(new Response(readable, { headers: { 'Content-Type': 'text/event-stream' } }))
+          const writer = writable.getWriter()
+          return (text) => (void writer.write(new TextEncoder().encode(text)), settle())
+        },
+        fail: () => (gone(), settle()),
+      })
+    })
+  const env = environment({
+    clock,
+    fetch: ask as typeof fetch,
+    WebSocket: Socket as unknown as typeof WebSocket,
+    random: (bytes) => webcrypto.getRandomValues(bytes),
+  })
+  const session = new Session({
+    session: 's', secret: 'x', peer: 'alice', epoch: 5, at: 0, peers: [], iceServers: [], ttl: 0, heartbeat: 25, frameLimit: 65_536,
+  })
+  const make = () =>
+    new Ladder(session, new Endpoints('http://h', 'r', env), env, links, memory, {
+      opened: (via) => heard.push(via),
+      lost: () => heard.push('lost'),
+      frame: (frame) => heard.push(`${frame.kind} ${frame.n}`),
+      notice: (frame) => heard.push(frame.kind),
+      ended: (error) => heard.push(`ended ${error.code} ${error.retry}`),
+    })
+  const ladder = make()
+  return {
+    clock, session, ladder, heard, requests, sockets, memory,
+    get socket() {
+      return sockets.at(-1)!
+    },
+    /** The newest request to a path. */
+    newest: (method: string, path: string) => requests.filter((one) => one.method === method && one.path.startsWith(path)).at(-1)!,
+    count: (method: string, path: string) => requests.filter((one) => one.method === method && one.path.startsWith(path)).length,
+    send: (count: number) => {
+      for (let i = 0; i < count; i++) ladder.send({ kind: 'signal', to: 'bob', epoch: 1, data: i })
+    },
+    signal: (n: number) => ({ kind: 'signal', n, from: 'bob', epoch: 1, data: n }),
+  }
+}
+
+/** The numbers of the frames in what a socket sent. */
+const numbers = (sent: string[]) => sent.flatMap((text) => (/"n":(\d+)}$/.exec(text)?.[1] ?? []) as string[]).map(Number)
+
+const answer = (link: number, more: object = {}) => ({ link, received: 0, frames: [], next: 0.5, ...more })
+
+test('a WebSocket is in use when it has answered a ping, and not before', () => {
+  const { socket, ladder, heard } = setUp(['websocket'])
+  assert.match(socket.url, /^ws:\/\/h\/.*\/ws\?probe=1$/)
+  for (let i = 0; i < 4; i++) ladder.send({ kind: 'signal', to: 'bob', epoch: 1, data: i })
+  assert.deepEqual(socket.sent, [])
+  socket.say({ kind: 'hello', link: 3, received: 2 })
+  assert.deepEqual(socket.sent, ['{"kind":"ping"}'])
+  socket.say({ kind: 'pong' })
+  assert.deepEqual(heard, ['websocket'])
+  assert.equal(socket.sent[1], '{"kind":"use","link":3,"after":0}')
+  assert.deepEqual(numbers(socket.sent), [3, 4], 'what the server has is not sent again')
+})
+
+test('polls begin at once, at 0.3, 0.6 and 1 s, and then wait longer and longer, while the WebSocket hangs', async () => {
+  const it = setUp()
+  for (const at of [0, 300, 600, 1000]) {
+    it.clock.pass(at - (it.clock.now() - 1_000_000))
+    assert.match(it.newest('GET', '/frames').path, at === 0 ? /^\/frames$/ : /^\/frames\?link=1$/)
+    await it.newest('GET', '/frames').answer(200, answer(1))
+  }
+  assert.deepEqual(it.heard, ['long-poll'])
+  for (const wait of [2, 5, 10, 25, 25]) {
+    assert.equal(it.newest('GET', '/frames').path, `/frames?link=1&wait=${wait}`)
+    it.clock.pass(wait * 100)
+    await it.newest('GET', '/frames').answer(200, answer(1))
+  }
+})
+
+test('a wait that is cut is halved, once the server answers a poll that does not wait, and remembered', async () => {
+  const it = setUp(['long-poll'])
+  await it.newest('GET', '/frames').answer(200, answer(1))
+  for (const wait of [2, 1, 0.5]) {
+    assert.equal(it.newest('GET', '/frames').path, `/frames?link=1&wait=${wait}`)
+    it.clock.pass(200)
+    await it.newest('GET', '/frames').answer(504, {})
+    assert.equal(it.newest('GET', '/frames').path, '/frames?link=1')
+    it.clock.pass(3300)
+    await it.newest('GET', '/frames').answer(200, answer(1))
+    it.clock.pass(0)
+  }
+  assert.deepEqual(it.heard, ['long-poll', 'short-poll'])
+  assert.deepEqual([it.memory.via, it.memory.limit], ['short-poll', 250])
+  const polls = it.count('GET', '/frames')
+  it.clock.pass(499)
+  assert.equal(it.count('GET', '/frames'), polls)
+  it.clock.pass(1)
+  assert.equal(it.newest('GET', '/frames').path, '/frames?link=1')
+})
+
+test('a network that is gone is not taken for one that cuts', async () => {
+  const it = setUp(['long-poll'])
+  await it.newest('GET', '/frames').answer(200, answer(1))
+  for (let i = 0; i < 2; i++) await it.newest('GET', '/frames').fail()
+  it.clock.pass(1000)
+  await it.newest('GET', '/frames').answer(200, answer(1))
+  assert.equal(it.newest('GET', '/frames').path, '/frames?link=1&wait=5')
+})
+
+test('frames go up by one POST after the other until a link is in use, and again on that link if they were not received', async () => {
+  const it = setUp()
+  it.send(1)
+  it.send(2)
+  assert.equal(it.count('POST', '/frames'), 1)
+  await it.newest('POST', '/frames').answer(200, { received: 1 })
+  assert.deepEqual(it.newest('POST', '/frames').body?.frames?.map(({ n }) => n), [2, 3])
+  await it.newest('GET', '/frames').answer(200, answer(1))
+  it.socket.say({ kind: 'hello', link: 2, received: 1 })
+  it.socket.say({ kind: 'pong' })
+  assert.deepEqual(numbers(it.socket.sent), [2, 3])
+  it.send(1)
+  assert.deepEqual(numbers(it.socket.sent), [2, 3, 4])
+  await it.newest('POST', '/frames').fail()
+  it.clock.pass(20_000)
+  assert.equal(it.count('POST', '/frames'), 2, 'a WebSocket needs none')
+})
+
+test('POSTs are cut where something in the way takes no large ones, and have bounds', async () => {
+  const it = setUp(['short-poll'])
+  it.send(1)
+  it.send(200)
+  await it.newest('POST', '/frames').answer(200, { received: 1 })
+  assert.equal(it.newest('POST', '/frames').body?.frames?.length, 64)
+  await it.newest('POST', '/frames').answer(413, {})
+  assert.ok(it.newest('POST', '/frames').body!.frames!.length <= 32)
+})
+
+test('what is over the rate is sent again after the wait, on any link', async () => {
+  const socket = setUp(['websocket'])
+  socket.socket.prove()
+  socket.send(3)
+  socket.socket.sent.length = 0
+  socket.socket.say({ kind: 'received', n: 1, code: 'rate_limited', message: '', retryAfter: 2 })
+  socket.send(1)
+  socket.clock.pass(1999)
+  assert.deepEqual(socket.socket.sent, [])
+  assert.ok(!socket.ladder.isPrompt)
+  socket.clock.pass(1)
+  assert.deepEqual(numbers(socket.socket.sent), [2, 3, 4])
+  const polls = setUp(['short-poll'])
+  polls.send(3)
+  await polls.newest('POST', '/frames').answer(200, { received: 1 })
+  await polls.newest('POST', '/frames').answer(429, { error: { code: 'rate_limited', message: '', received: 2, retryAfter: 3 } })
+  const posts = polls.count('POST', '/frames')
+  polls.clock.pass(2999)
+  const early = polls.requests.filter(({ method, body }) => method === 'POST' && (body?.frames?.length ?? 0) > 0).length
+  polls.clock.pass(1)
+  await settle()
+  assert.ok(polls.count('POST', '/frames') >= posts)
+  assert.equal(early, 2)
+})
+
+test('events are in use after a POST has said so, a second after their first frame', async () => {
+  const it = setUp()
+  await it.newest('GET', '/frames').answer(200, answer(1))
+  it.socket.end(1006)
+  it.clock.pass(699)
+  assert.equal(it.count('GET', '/events'), 0)
+  it.clock.pass(1)
+  const write = await it.newest('GET', '/events').stream()
+  await write(': hi\n\ndata: {"kind":"hello","link":2,"received":0}\n\n')
+  it.clock.pass(999)
+  assert.equal(it.count('POST', '/frames'), 0)
+  it.clock.pass(1)
+  assert.equal(it.newest('POST', '/frames').body?.use, 2)
+  await it.newest('POST', '/frames').answer(200, { received: 0 })
+  assert.deepEqual(it.heard, ['long-poll', 'events'])
+  await write('id: 1\ndata: {"kind":"signal","n":1,"from":"bob","epoch":1,"da')
+  await write('ta":1}\n\ndata: {"kind":"ping"}\n\n')
+  assert.deepEqual(it.heard.slice(2), ['signal 1'])
+  assert.deepEqual(it.newest('POST', '/frames').body, { ack: 1 }, 'a ping is answered by a POST, which acknowledges')
+})
+
+test('a link that does not prove itself in eight seconds is given up, and tried again later and later', () => {
+  const { clock, heard, sockets } = setUp(['websocket'])
+  clock.pass(7999)
+  assert.deepEqual(heard, [])
+  clock.pass(1)
+  assert.deepEqual(heard, ['ended silent resume'], 'there is no other')
+  assert.ok(sockets[0]!.closed)
+})
+
+test('frames come once and in order, over whatever link', async () => {
+  const it = setUp()
+  await it.newest('GET', '/frames').answer(200, answer(1, { frames: [it.signal(1), it.signal(2)] }))
+  it.socket.prove(2)
+  for (const n of [1, 2, 3]) it.socket.say(it.signal(n))
+  assert.deepEqual(it.heard.filter((line) => line.startsWith('signal')), ['signal 1', 'signal 2', 'signal 3'])
+})
+
+test('missing frames ask for another link; what is missing there, too, is lost', () => {
+  const it = setUp(['websocket'])
+  it.socket.prove()
+  it.socket.say(it.signal(1))
+  it.socket.say(it.signal(3))
+  assert.deepEqual(it.heard, ['websocket', 'signal 1', 'lost'])
+  it.clock.pass(100)
+  assert.equal(it.sockets.length, 2)
+  it.socket.prove(2)
+  it.socket.say(it.signal(3))
+  assert.deepEqual(it.heard.slice(3), ['websocket', 'ended gap rejoin'])
+})
+
+test('few frames are acknowledged after five seconds, many at once, and all with a ping', () => {
+  const it = setUp(['websocket'])
+  const { socket, clock } = it
+  socket.prove()
+  socket.say(it.signal(1))
+  clock.pass(3000)
+  socket.say(it.signal(2))
+  clock.pass(1999)
+  assert.deepEqual(socket.sent, [])
+  clock.pass(1)
+  assert.deepEqual(socket.sent, ['{"kind":"ack","n":2}'])
+  for (let n = 3; n <= 130; n++) socket.say(it.signal(n))
+  assert.deepEqual(numbers(socket.sent), [2, 66, 130])
+  socket.say(it.signal(131))
+  socket.say({ kind: 'ping' })
+  assert.deepEqual(socket.sent.slice(-2), ['{"kind":"pong"}', '{"kind":"ack","n":131}'])
+  clock.pass(10_000)
+  assert.equal(numbers(socket.sent).at(-1), 131)
+})
+
+test('at a gap everything after what the server has is sent again', () => {
+  const it = setUp(['websocket'])
+  it.socket.prove()
+  it.send(3)
+  it.socket.sent.length = 0
+  it.socket.say({ kind: 'received', n: 1, code: 'gap', message: '' })
+  assert.deepEqual(numbers(it.socket.sent), [2, 3])
+})
+
+test('two heartbeats of silence, or a page that woke, ask for a sign of life, which has two seconds', () => {
+  const [silent, woken, well] = [setUp(['websocket']), setUp(['websocket']), setUp(['websocket'])]
+  for (const { socket } of [silent, woken, well]) socket.prove()
+  silent.clock.pass(49_999)
+  assert.deepEqual(silent.socket.sent, [])
+  silent.clock.pass(1)
+  for (const it of [woken, well]) for (let i = 0; i < 2; i++) it.ladder.wake()
+  for (const [i, { socket }] of [silent, woken, well].entries()) assert.deepEqual(socket.sent, ['{"kind":"ping"}'], String(i))
+  well.socket.say({ kind: 'pong' })
+  for (const { clock } of [silent, woken, well]) clock.pass(2000)
+  assert.deepEqual([silent, woken, well].map(({ heard }) => heard.includes('lost')), [true, true, false])
+})
+
+test('how a link ends says what helps', () => {
+  const cases: [end: (it: ReturnType<typeof setUp>) => void, heard: string[]][] = [
+    [({ socket }) => socket.say({ kind: 'ended', code: 'slow', message: '' }), ['ended slow rejoin']],
+    [({ socket }) => socket.say({ kind: 'ended', code: 'no_session', message: '' }), ['ended no_session rejoin']],
+    [({ socket }) => socket.say({ kind: 'superseded' }), ['ended superseded never']],
+    [({ socket }) => socket.end(4104), ['ended network rejoin']],
+    [({ socket }) => socket.end(4003, 'wrong_secret'), ['ended wrong_secret never']],
+    [({ socket }) => socket.end(4001, 'superseded'), ['ended superseded never']],
+    [({ socket }) => socket.end(1006), ['lost', 'ended network resume']],
+    [({ socket }) => socket.end(4202, 'silent'), ['lost', 'ended silent resume']],
+    [({ clock, socket }) => (clock.pass(10_000), socket.end(1006)), ['lost']],
+    [({ socket }) => socket.say({ kind: 'drain', in: 0 }), ['lost']],
+  ]
+  for (const [end, expected] of cases) {
+    const it = setUp(['websocket'])
+    it.socket.prove()
+    end(it)
+    assert.deepEqual(it.heard.slice(1), expected)
+  }
+})
+
+test('a probe that is older than the poll in use is replaced, and not believed to say anything of the session', async () => {
+  const it = setUp()
+  await it.newest('GET', '/frames').answer(200, answer(5))
+  it.socket.prove(4)
+  assert.ok(it.sockets[0]!.closed)
+  it.clock.pass(100)
+  assert.equal(it.sockets.length, 2)
+  it.socket.say({ kind: 'superseded' })
+  it.clock.pass(100)
+  it.socket.prove(6)
+  assert.deepEqual(it.heard, ['long-poll', 'websocket'])
+})
+
+test('polls that are superseded thrice in a row believe it; by a probe of their own they are not', async () => {
+  const it = setUp(['short-poll'])
+  await it.newest('GET', '/frames').answer(200, answer(1))
+  const deny = () => it.newest('GET', '/frames').answer(409, { error: { code: 'superseded', message: '' } })
+  for (let i = 0; i < 2; i++) {
+    it.clock.pass(2000)
+    await deny()
+    it.clock.pass(2000)
+    await it.newest('GET', '/frames').answer(200, answer(1))
+  }
+  for (let i = 0; i < 3; i++) {
+    it.clock.pass(2000)
+    await deny()
+  }
+  assert.deepEqual(it.heard, ['short-poll', 'ended superseded never'])
+})
+
+test('what won is tried first the next time, and what is better five seconds later', async () => {
+  const first = setUp()
+  first.socket.end(1006)
+  await first.newest('GET', '/frames').answer(200, answer(1))
+  first.clock.pass(700)
+  const write = await first.newest('GET', '/events').stream()
+  await write('data: {"kind":"hello","link":2,"received":0}\n\n')
+  first.clock.pass(1000)
+  await first.newest('POST', '/frames').answer(200, { received: 0 })
+  assert.equal(first.memory.via, 'events')
+
+  const second = setUp(linkKinds, first.memory)
+  assert.equal(second.count('GET', '/events'), 1)
+  assert.equal(second.sockets.length, 0)
+  second.clock.pass(5000)
+  assert.equal(second.sockets.length, 1)
+})
+
+test('when no link works, that is said, and nothing more is done', async () => {
+  const it = setUp()
+  it.socket.end(1006)
+  await it.newest('GET', '/frames').fail()
+  assert.deepEqual(it.heard, ['ended network resume'])
+  const { length } = it.requests
+  it.clock.pass(100_000)
+  assert.equal(it.requests.length, length)
+})
+
+test('a ladder that is closed does nothing more, whatever still comes', async () => {
+  const it = setUp()
+  it.send(1)
+  const poll = it.newest('GET', '/frames')
+  const post = it.newest('POST', '/frames')
+  it.ladder.close()
+  await poll.answer(200, answer(1, { frames: [it.signal(1)] }))
+  await post.answer(200, { received: 1 })
+  it.socket.prove()
+  it.clock.pass(100_000)
+  assert.deepEqual(it.heard, [])
+  assert.ok(it.socket.closed)
+})
