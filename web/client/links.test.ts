@@ -1,6 +1,12 @@
 // Every kind of link, and every way in which one can fail to work, with the real server and a bad proxy in front of it.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { linkKinds, type LinkKind } from './link.ts'
@@ -208,3 +214,48 @@ test('another page with the same secret supersedes polls and events, too', async
     b.signaling.leave()
   }
 })
+
+test('events that a real nginx holds back are left for polls', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'parley-nginx-'))
+  const port = await freePort()
+  const { host } = new URL(server.url)
+  // It does as it likes with X-Accel-Buffering, and passes no Upgrade on.
+  const site = `server { listen 127.0.0.1:${port}; location / { proxy_pass http://${host}; proxy_ignore_headers X-Accel-Buffering; } }`
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')
+  const user = process.getuid?.() === 0 ? 'user root;' : ''
+  writeFileSync(join(folder, 'config'), `daemon off; ${user} pid ${folder}/pid; error_log stderr error; events {} http { access_log off; ${paths} ${site} }`)
+  const nginx = spawn('nginx', ['-p', folder, '-c', join(folder, 'config'), '-e', 'stderr'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+  })
+  try {
+    const url = `http://127.0.0.1:${port}`
+    let isUp = false
+    const knock = setInterval(() => void fetch(`${url}/healthz`).then((reply) => (isUp = reply.ok), () => {}), 50)
+    await until('nginx', () => isUp).finally(() => clearInterval(knock))
+    room = `links-${++rooms}`
+    const [a, b] = [await member(undefined, url).join(), await member(undefined, url).join()]
+    await until('each knows the other', () => a.knows(b) && b.knows(a))
+    await talk(a, b, 100, () => sleep(30))
+    await a.uses('long-poll')
+    for (const one of [a, b]) {
+      assert.ok(one.network.requests.includes('GET /events?probe=1'))
+      assert.ok(one.links.every((state) => state.name !== 'open' || state.via === 'long-poll'))
+    }
+  } finally {
+    for (const one of members) one.signaling.leave()
+    members = []
+    nginx.kill()
+    await once(nginx, 'exit')
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}

@@ -42,9 +42,9 @@ export interface JoinOptions {
   channels: Record<string, ChannelOptions>
   /** The most bytes one message may have, sent or received; 64 MiB unless set. A larger one that comes is dropped. */
   maxMessage?: number
-  /** The kinds of links to the server that may be used; all unless set. Of those the best that works always is. */
+  /** The kinds of links to the server that may be used; all unless set. The best of them that works is. */
   links?: readonly LinkKind[]
-  /** Keeps the peer id over a reload; `sessionStorage` where there is one, null for none. */
+  /** Keeps the peer id over a reload; `sessionStorage` where there is one. Null: nothing is kept, neither which links work. */
   storage?: Storage | null
   /** Leaves when aborted. */
   signal?: AbortSignal
