@@ -316,6 +316,32 @@ test('two heartbeats of silence, or a page that woke, ask for a sign of life, wh
   assert.deepEqual([silent, woken, well].map(({ heard }) => heard.includes('lost')), [true, true, false])
 })
 
+test('events that are held back later are left for polls, and not tried again at once', async () => {
+  const it = setUp(['events', 'long-poll'])
+  await it.newest('GET', '/frames').answer(200, answer(1))
+  const write = await it.newest('GET', '/events').stream()
+  await write('data: {"kind":"hello","link":2,"received":0}\n\n')
+  it.clock.pass(1000)
+  await it.newest('POST', '/frames').answer(200, { received: 0 })
+  assert.deepEqual(it.heard, ['long-poll', 'events'])
+  it.clock.pass(50_000)
+  assert.deepEqual(it.heard, ['long-poll', 'events', 'lost'])
+  it.clock.pass(14_000)
+  assert.equal(it.count('GET', '/events'), 1)
+  it.clock.pass(16_000)
+  assert.equal(it.count('GET', '/events'), 2)
+})
+
+test('polls that the server cannot answer are not in use for long', async () => {
+  const it = setUp(['long-poll'])
+  await it.newest('GET', '/frames').answer(200, answer(1))
+  for (let i = 0; i < 3; i++) {
+    await it.newest('GET', '/frames').answer(503, { error: { code: 'unavailable', message: '' } })
+    it.clock.pass(1000)
+  }
+  assert.deepEqual(it.heard, ['long-poll', 'lost', 'ended unavailable resume'])
+})
+
 test('how a link ends says what helps', () => {
   const cases: [end: (it: ReturnType<typeof setUp>) => void, heard: string[]][] = [
     [({ socket }) => socket.say({ kind: 'ended', code: 'slow', message: '' }), ['ended slow rejoin']],

@@ -26,6 +26,7 @@ const proofTime = 8000 // for a link to open and to prove itself
 const lifeTime = 1000 // that a stream of events has to live for that
 const pongTime = 2000
 const strayTime = 10_000 // what was given up may arrive as late
+const steadyTime = 10_000 // a link that was in use, and spoke, for so long was a good one
 const winTime = 10_000 // polls that nothing better followed for so long are worth remembering
 const patience = 1000 // of a link that proved itself, with a poll that opens one
 const longest = 3_600_000
@@ -109,13 +110,9 @@ export class Ladder {
     })
     this.#polls = new Polls(session, endpoints, env, limit, {
       answered: (reply) => this.#polled(reply),
-      refused: (error) => {
+      failed: (error) => {
         if (error.code === 'superseded') this.#superseded(error)
         else this.#refused(error)
-        this.#step()
-      },
-      failed: (error) => {
-        this.#error = error
         if (this.#via !== null && this.#polls.rhythm.failures >= believed) this.#lose(signalingBackoff.base)
         this.#step()
       },
@@ -322,7 +319,8 @@ export class Ladder {
   #fail(stream: Stream, error: SignalError, isInnocent = false): void {
     if (this.#isGone(stream)) return
     this.#drop(stream)
-    stream.rung.failed(this.#env.clock.now(), stream, isInnocent, this.#random())
+    const now = this.#env.clock.now()
+    stream.rung.failed(now, isInnocent || (stream.used > 0 && (error.code === 'silent' ? stream.heard : now) - stream.used >= steadyTime), this.#random())
     const inUse = stream === this.#current
     this.#error = error
     if (inUse) this.#lose(isInnocent ? 0 : this.#random() * signalingBackoff.base) // others may have lost theirs with it

@@ -12,9 +12,7 @@ const slowOpening = 1000
 /** What polls tell. */
 export interface PollEvents {
   answered(reply: FramesReply): void
-  /** The server refused a poll with a code of its own. */
-  refused(error: SignalError): void
-  /** No answer came of a poll, or none of the server's. */
+  /** A poll was refused, or had no answer. */
   failed(error: SignalError): void
   /** A poll that was given up, or repeated by something in the way, may yet arrive and take over. */
   strays(): void
@@ -79,7 +77,6 @@ export class Polls {
     if (number === 0 && !isAnswer) this.#events.strays()
     const delay = backoff(rhythm.failures + 1, randomNumber(this.#env.random), signalingBackoff, reply.retryAfter)
     rhythm.failed(now, isAnswer ? 0 : wait, delay)
-    if (isAnswer) this.#events.refused(reply)
-    else this.#events.failed(reply)
+    this.#events.failed(reply)
   }
 }

@@ -1,10 +1,9 @@
 import type { Link } from './link.ts'
 
 /** Milliseconds. */
-const steadyTime = 10_000
 const againTime = 30_000
 const mostAgainTime = 600_000
-const innocentTime = 100
+const goodTime = 100
 
 export const streamKinds = ['websocket', 'events'] as const
 
@@ -45,10 +44,10 @@ export class Rung {
   }
 
   /** Takes note of a failure. A link that was good, or whose fault it was not, is followed by another at once. */
-  failed(now: number, { used }: Stream, isInnocent: boolean, random: number): void {
-    if (isInnocent || (used > 0 && now - used >= steadyTime)) {
+  failed(now: number, wasGood: boolean, random: number): void {
+    if (wasGood) {
       this.#failures = 0
-      this.next = now + random * innocentTime
+      this.next = now + random * goodTime
     } else {
       this.next = now + Math.min(againTime * 2 ** this.#failures++, mostAgainTime) * (1 - random / 2)
     }

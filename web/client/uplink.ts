@@ -140,10 +140,10 @@ export class Uplink {
       return this.#events.answered(reply.frames, use)
     }
     this.rewind()
-    this.isDue = true
     if (isOverRate) this.hold(reply.retryAfter ?? 1)
     else if (reply.code === 'body_too_large' && frames.length > 1) this.#most = Math.min(this.#most, bytes) / 2
     else this.#next = this.#env.clock.now() + backoff(++this.#failures, randomNumber(this.#env.random), signalingBackoff, reply.retryAfter)
+    this.isDue ||= !isOverRate
     this.#events.refused(reply, use)
   }
 }
