@@ -32,6 +32,13 @@ func main() { daemon.Main(run) }
 
 // run serves until ctx ends, then drains.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	if len(args) > 0 && args[0] == "doctor" {
+		err := examine(ctx, args[1:], getenv, stdout)
+		if usage, ok := errors.AsType[*daemon.UsageError](err); ok {
+			usage.Program = doctorProgram.Name
+		}
+		return err
+	}
 	flags, err := parseFlags(args, getenv, stdout)
 	if err != nil {
 		return err

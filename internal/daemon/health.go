@@ -1,11 +1,12 @@
 package daemon
 
 import (
+	"fmt"
 	"net/http"
 	"sync/atomic"
 )
 
-// Health answers /healthz (always 200 while the process lives) and /readyz (200 while it wants
+// Health answers /healthz (always 200 while the process lives, with its version) and /readyz (200 while it wants
 // traffic, else 503). The zero value is not ready. It may be used concurrently.
 type Health struct {
 	ready atomic.Bool
@@ -16,7 +17,7 @@ func (h *Health) SetReady(ready bool) { h.ready.Store(ready) }
 
 // ServeHTTP answers GET and HEAD of /healthz and /readyz; everything else is 404.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	code, body := http.StatusOK, `{"status":"ok"}`
+	code, body := http.StatusOK, fmt.Sprintf(`{"status":"ok","version":%q}`, Version())
 	switch r.URL.Path {
 	case "/healthz":
 	case "/readyz":

@@ -23,6 +23,8 @@ type Target struct {
 	Minted bool
 	// Insecure takes any certificate.
 	Insecure bool
+	// Inside leaves out the packets that come from outside of the relay: what a client needs whose own UDP is blocked.
+	Inside bool
 	// Timeout is how long each step may take.
 	Timeout time.Duration
 }
@@ -68,7 +70,11 @@ func Check(ctx context.Context, t Target, report func(Step)) *Step {
 	if t.URI.Scheme == stun.SchemeTypeTURN || t.URI.Scheme == stun.SchemeTypeTURNS {
 		steps = append(steps, c.challenge)
 		if t.Credentials != nil {
-			steps = append(steps, c.allocate, c.judgeRelayed, c.allocateSecond, c.permit, c.bind, c.exchange, c.refresh, c.outside, c.deallocate)
+			steps = append(steps, c.allocate, c.judgeRelayed, c.allocateSecond, c.permit, c.bind, c.exchange, c.refresh)
+			if !t.Inside {
+				steps = append(steps, c.outside)
+			}
+			steps = append(steps, c.deallocate)
 		}
 	}
 	for _, run := range steps {

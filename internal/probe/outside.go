@@ -50,7 +50,7 @@ func (c *check) outside(s *Step) {
 		return
 	}
 	defer func() { _ = socket.Close() }() // it is of no more use
-	peer, err := c.inwards(ctx, socket)
+	peer, err := c.first.reached(ctx, socket, relayed)
 	if err != nil {
 		cure := "a firewall, or the cloud's security group, drops UDP to the relay's ports (--ports, --relay-ports), or a 1:1 NAT does not lead them there (--public-ip)"
 		if c.stream() {
@@ -65,29 +65,6 @@ func (c *check) outside(s *Step) {
 		return
 	}
 	s.Found = fmt.Sprintf("%v reaches %v, and back", peer, relayed)
-}
-
-// inwards sends packets to the relayed address until one has come to the client, and returns where the relay has it from.
-func (c *check) inwards(ctx context.Context, socket *net.UDPConn) (netip.AddrPort, error) {
-	payload := []byte(rand.Text())
-	for ctx.Err() == nil {
-		if _, err := socket.WriteToUDPAddrPort(payload, c.relayed[0]); err != nil {
-			return netip.AddrPort{}, err
-		}
-		for until := time.Now().Add(retry); ; {
-			peer, p, err := c.first.ReadFrom(until)
-			switch {
-			case err == nil && bytes.Equal(p, payload):
-				return peer, nil
-			case err == nil:
-				continue
-			case !isTimeout(err):
-				return netip.AddrPort{}, err
-			}
-			break
-		}
-	}
-	return netip.AddrPort{}, silence(ctx, ctx.Err())
 }
 
 // outwards has the relay send packets to the socket until one has come.
