@@ -12,7 +12,10 @@ import { declarations } from './declarations.mjs'
 export const root = dirname(fileURLToPath(import.meta.url))
 
 /** The pages: the HTML source, and the name it is served under. */
-const pages = [{ source: 'editor/index.html', target: 'index.html' }]
+const pages = [
+  { source: 'editor/index.html', target: 'index.html' },
+  { source: 'doctor/index.html', target: 'doctor.html' },
+]
 
 const bundled = new Set(['.ts', '.css'])
 const compressible = new Set(['.html', '.js', '.ts', '.css', '.svg', '.json', '.txt', '.webmanifest'])
@@ -52,7 +55,7 @@ export async function clientModule(options = {}) {
 async function addPage({ source, target }, files) {
   const folder = dirname(join(root, source))
   const html = await readFile(join(root, source), 'utf8')
-  const references = [...html.matchAll(/\b(?:src|href)="(\.\/[^"]+)"/g)].map((match) => match[1])
+  const references = [...html.matchAll(/\b(?:src|href)="(\.{1,2}\/[^"]+)"/g)].map((match) => match[1])
   const entries = references.filter((name) => bundled.has(extname(name)))
 
   const result = await build({
@@ -86,7 +89,7 @@ async function addPage({ source, target }, files) {
     served.set(path, hashed)
   }
 
-  let page = html.replace(/\b(src|href)="(\.\/[^"]+)"/g, (_, attribute, name) => `${attribute}="${served.get(resolve(folder, name))}"`)
+  let page = html.replace(/\b(src|href)="(\.{1,2}\/[^"]+)"/g, (_, attribute, name) => `${attribute}="${served.get(resolve(folder, name))}"`)
   const links = styles.map((name) => `<link rel="stylesheet" href="${name}">\n`).join('')
   page = page.replace('</head>', () => `${links}</head>`)
   files.set(target, Buffer.from(page))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"regexp"
@@ -39,8 +40,11 @@ var contentTypes = map[string]string{
 	".webmanifest": "application/manifest+json",
 }
 
-// Handler returns a handler that serves the pages: the editor at "/", and below it what it loads; and the browser client
-// for the pages of other sites, an ES module, at "/sdk/v1/client.js", with its types beside it. The pages are those
+// pageNames are the names without an ending under which pages are served.
+var pageNames = map[string]string{"": "index.html", "doctor": "doctor.html"}
+
+// Handler returns a handler that serves the pages: the editor at "/", the connection doctor at "/doctor", and below "/" what they load; and the browser
+// client for the pages of other sites, an ES module, at "/sdk/v1/client.js", with its types beside it. The pages are those
 // built into the program, or, where dir is not empty, those found in that folder at each request, for developing.
 //
 // It answers GET and HEAD; what does not exist is 404. Mounted below a prefix it needs [http.StripPrefix]. It may be
@@ -73,8 +77,14 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	name := strings.TrimPrefix(r.URL.Path, "/")
-	if name == "" {
-		name = "index.html"
+	if page, slash := strings.CutSuffix(name, "/"); slash && pageNames[page] != "" {
+		to := url.URL{Path: "../" + page, RawQuery: r.URL.RawQuery}
+		header.Set("Location", to.String()) // what the page loads is beside it, not below
+		w.WriteHeader(http.StatusPermanentRedirect)
+		return
+	}
+	if page, known := pageNames[name]; known {
+		name = page
 	}
 	contentType, known := contentTypes[path.Ext(name)]
 	if !known || !fs.ValidPath(name) {

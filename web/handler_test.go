@@ -57,6 +57,7 @@ func pages(t *testing.T) string {
 	_ = writer.Close()
 	for name, contents := range map[string]string{
 		"index.html":                 "page",
+		"doctor.html":                "doctor",
 		"assets/main-0A1B2C3D.js":    "script",
 		"assets/main-0A1B2C3D.js.gz": zipped.String(),
 		"assets/main-0A1B2C3D.js.br": "as if by brotli",
@@ -74,11 +75,17 @@ func pages(t *testing.T) string {
 	return dir
 }
 
-func TestEmbeddedPageAndAllItRefersToAreServed(t *testing.T) {
+func TestEmbeddedPagesAndAllTheyReferToAreServed(t *testing.T) {
+	for _, path := range []string{"/?room=garden", "/doctor?run"} {
+		t.Run(path, func(t *testing.T) { embeddedPageIsServed(t, path) })
+	}
+}
+
+func embeddedPageIsServed(t *testing.T, path string) {
 	ask := serve(t, "")
-	page := ask("GET", "/?room=garden", nil)
+	page := ask("GET", path, nil)
 	if page.StatusCode != http.StatusOK {
-		t.Fatalf("GET / is %d, want 200", page.StatusCode)
+		t.Fatalf("GET %s is %d, want 200", path, page.StatusCode)
 	}
 	html := body(t, page)
 	references := regexp.MustCompile(`\s(?:src|href)="([^"]+)"`).FindAllStringSubmatch(html, -1)
@@ -119,6 +126,7 @@ func TestWhatIsServed(t *testing.T) {
 		"the page":                        {"GET", "/", 200, "text/html; charset=utf-8", "no-cache", "page"},
 		"the page, with a query":          {"GET", "/?room=a", 200, "text/html; charset=utf-8", "no-cache", "page"},
 		"the page's headers alone":        {"HEAD", "/", 200, "text/html; charset=utf-8", "no-cache", ""},
+		"the doctor":                      {"GET", "/doctor?run", 200, "text/html; charset=utf-8", "no-cache", "doctor"},
 		"a hashed file":                   {"GET", "/assets/main-0A1B2C3D.js", 200, "text/javascript; charset=utf-8", "public, max-age=31536000, immutable", "script"},
 		"a file that is not there":        {"GET", "/assets/none-0A1B2C3D.js", 404, "text/plain; charset=utf-8", "no-cache", "no such page\n"},
 		"a page that is not there":        {"GET", "/other", 404, "text/plain; charset=utf-8", "no-cache", "no such page\n"},
@@ -154,6 +162,17 @@ func TestWhatIsServed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAPageWithASlashAfterItLeadsToTheOneWithout(t *testing.T) {
+	ask := serve(t, pages(t))
+	response := ask("GET", "/doctor/?run", nil)
+	if got := response.Header.Get("Location"); response.StatusCode != http.StatusPermanentRedirect || got != "../doctor?run" {
+		t.Errorf("status %d to %q, want 308 to ../doctor?run", response.StatusCode, got)
+	}
+	if response := ask("GET", "//", nil); response.StatusCode != http.StatusNotFound {
+		t.Errorf("// is %d, want 404", response.StatusCode)
 	}
 }
 

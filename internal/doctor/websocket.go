@@ -66,7 +66,7 @@ func (x *examination) webSocket(ctx context.Context, row *Row, s *session) {
 		return
 	}
 	began = time.Now()
-	if err := write(conn, x.Timeout, wire.AppendPing(nil)); err == nil {
+	if err = write(conn, x.Timeout, wire.AppendPing(nil)); err == nil {
 		_, err = awaitFrame(conn, x.Timeout, func(f wire.Downlink) bool { return f.Kind == wire.KindPong })
 	}
 	if err != nil {
