@@ -77,7 +77,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	name := strings.TrimPrefix(r.URL.Path, "/")
-	if page, slash := strings.CutSuffix(name, "/"); slash && pageNames[page] != "" {
+	if page, slash := strings.CutSuffix(name, "/"); slash && page != "" && pageNames[page] != "" {
 		to := url.URL{Path: "../" + page, RawQuery: r.URL.RawQuery}
 		header.Set("Location", to.String()) // what the page loads is beside it, not below
 		w.WriteHeader(http.StatusPermanentRedirect)
