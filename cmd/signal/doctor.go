@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpproxy"
 
 	"github.com/parley-rtc/parley/internal/daemon"
 	"github.com/parley-rtc/parley/internal/doctor"
@@ -28,9 +32,17 @@ type doctorFlags struct {
 	Origin   string        `help:"Web origin of the pages that use the server, such as https://app.example, to check that they may. By default the server's own." placeholder:"ORIGIN"`
 	Insecure bool          `help:"Take any certificate, for tests."`
 	Timeout  time.Duration `help:"How long each check waits for an answer, at most 1m." default:"5s"`
+	Hold     time.Duration `help:"How long a poll is held open, to see whether something cuts it; from 1s to 25s." default:"6s"`
 
 	JSON     bool `name:"json" help:"Print a report in JSON, to give away: without secrets and with addresses shortened."`
 	Markdown bool `help:"The same as Markdown, to paste into an issue."`
+}
+
+// proxies tells the HTTP proxy for a URL, by the variables that most programs know.
+func proxies(getenv func(string) string) func(*url.URL) (*url.URL, error) {
+	either := func(name string) string { return cmp.Or(getenv(name), getenv(strings.ToLower(name))) }
+	config := httpproxy.Config{HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY")}
+	return config.ProxyFunc()
 }
 
 // examine makes the checks of signal doctor and prints a line for each. The error names those that failed.
@@ -42,8 +54,8 @@ func examine(ctx context.Context, args []string, getenv func(string) string, std
 	if f.JSON && f.Markdown {
 		return daemon.Usagef("--json, --markdown: give one of them")
 	}
-	if f.Timeout == 0 {
-		return daemon.Usagef("--timeout: 0s is too short; it can be from 100ms to 1m")
+	if f.Timeout == 0 || f.Hold == 0 {
+		return daemon.Usagef("--timeout, --hold: 0s is too short; they can be from 100ms to 1m, and from 1s to 25s")
 	}
 	aloud := !f.JSON && !f.Markdown
 	group := ""
@@ -58,7 +70,7 @@ func examine(ctx context.Context, args []string, getenv func(string) string, std
 		_, _ = io.WriteString(stdout, row.Line())
 	}
 	report, err := doctor.Run(ctx, doctor.Options{
-		Server: f.URL, Room: f.Room, Token: f.Token, Origin: f.Origin, Insecure: f.Insecure, Timeout: f.Timeout, Version: daemon.Version(),
+		Server: f.URL, Room: f.Room, Token: f.Token, Origin: f.Origin, Insecure: f.Insecure, Timeout: f.Timeout, Hold: f.Hold, Proxy: proxies(getenv), Version: daemon.Version(),
 	}, show)
 	if err != nil {
 		return &daemon.UsageError{Err: err}

@@ -42,7 +42,7 @@ func (x *examination) newChannel(ctx context.Context, by *relayURL) (*channel, e
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	settings.SetRelayAcceptanceMinWait(0)
-	settings.SetICEProxyDialer(turnDialer{ctx: ctx, x: x, by: by})
+	settings.SetICEProxyDialer(turnDialer{ctx: context.WithoutCancel(ctx), x: x, by: by})
 	config := webrtc.Configuration{}
 	if by != nil {
 		config.ICETransportPolicy = webrtc.ICETransportPolicyRelay
@@ -233,7 +233,7 @@ func (c *channel) close() {
 
 // turnDialer connects to a relay over TCP or TLS, with the certificates that the examination takes.
 type turnDialer struct {
-	ctx context.Context
+	ctx context.Context // does not end: a restart dials again
 	x   *examination
 	by  *relayURL
 }
@@ -243,12 +243,14 @@ func (d turnDialer) Dial(network, addr string) (net.Conn, error) {
 	if d.by == nil {
 		return nil, errors.New("no relay is to be used")
 	}
-	conn, err := (&net.Dialer{}).DialContext(d.ctx, network, addr)
+	ctx, cancel := context.WithTimeout(d.ctx, d.x.Timeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil || !d.by.uri.IsSecure() {
 		return conn, err
 	}
 	secured := tls.Client(conn, &tls.Config{ServerName: d.by.uri.Host, InsecureSkipVerify: d.x.Insecure, NextProtos: []string{"stun.turn"}})
-	if err := secured.HandshakeContext(d.ctx); err != nil {
+	if err := secured.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("TLS: %w", err)
 	}

@@ -17,14 +17,15 @@ import (
 
 // Options are what is to be checked, and how.
 type Options struct {
-	Server   string        // URL below which the server's /v1/ is
-	Room     string        // to join; "": one of a random name
-	Token    string        // the app's, for a join; "": none
-	Origin   string        // of the pages that use the server; "": its own
-	Insecure bool          // take any certificate
-	Timeout  time.Duration // how long each check may wait for one answer; default 5 s, from 100 ms to a minute
-	Hold     time.Duration // how long a long poll is held open; default 6 s
-	Version  string        // of the program
+	Server   string                           // URL below which the server's /v1/ is
+	Room     string                           // to join; "": one of a random name
+	Token    string                           // the app's, for a join; "": none
+	Origin   string                           // of the pages that use the server; "": its own
+	Insecure bool                             // take any certificate
+	Timeout  time.Duration                    // how long each check may wait for one answer; default 5 s, from 100 ms to a minute
+	Hold     time.Duration                    // how long a long poll is held open; default 6 s, from 1 s to 25 s
+	Proxy    func(*url.URL) (*url.URL, error) // the HTTP proxy for a URL, or nil; nil: none at all
+	Version  string                           // of the program
 }
 
 func (o Options) resolved() (Options, *url.URL, error) {
@@ -40,6 +41,8 @@ func (o Options) resolved() (Options, *url.URL, error) {
 		return o, nil, errors.New("the token has characters that no token has; is it cut off, or more than the token?")
 	case o.Timeout != 0 && (o.Timeout < 100*time.Millisecond || o.Timeout > time.Minute):
 		return o, nil, fmt.Errorf("the timeout is %v, and can be from 100ms to 1m", o.Timeout)
+	case o.Hold != 0 && (o.Hold < time.Second || o.Hold > 25*time.Second):
+		return o, nil, fmt.Errorf("a poll cannot be held for %v, but from 1s to 25s", o.Hold)
 	}
 	if o.Origin != "" {
 		if u, err := url.Parse(o.Origin); err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
@@ -97,9 +100,9 @@ func Run(ctx context.Context, opts Options, report func(Row)) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: opts.Insecure},
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: opts.Insecure}}
+	if opts.Proxy != nil {
+		transport.Proxy = func(r *http.Request) (*url.URL, error) { return opts.Proxy(r.URL) }
 	}
 	x := &examination{
 		Options: opts, base: base, http: &http.Client{Transport: transport},

@@ -8,16 +8,18 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"syscall"
 )
 
-// proxyFor returns the HTTP proxy that the environment names for the server; nil: none.
+// proxyFor returns the HTTP proxy for the server; nil: none.
 func (x *examination) proxyFor() *url.URL {
-	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: x.base})
+	if x.Proxy == nil {
+		return nil
+	}
+	proxy, err := x.Proxy(x.base)
 	if err != nil {
 		return nil // it shows with the first request
 	}
@@ -59,6 +61,9 @@ func (x *examination) why(err error) (cause, cure string) {
 		return "there is no way to " + at + ": " + plain(err), "is this host connected to a network?"
 	case isTimeout(err):
 		return "no answer from " + at, "a firewall drops what is sent there, or the server is down"
+	case isCut(err) && x.base.Scheme == "https":
+		return "the connection is closed when TLS begins: what listens there does not speak TLS, or something on the way cuts it",
+			"write http:// instead of https://, or give the server a certificate (--tls-cert, --acme-domain)"
 	case isCut(err):
 		return "the connection was closed before an answer came", "something on the way cuts it: a firewall or a proxy; is the scheme, http or https, right?"
 	}
