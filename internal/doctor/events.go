@@ -142,8 +142,27 @@ func (x *examination) events(ctx context.Context, row *Row, s *session) {
 	}
 	first := hello.at.Sub(began)
 
+	// A host that was busy for a moment sees events late and together, too, but not again and again.
+	for tries := 1; ; tries++ {
+		took, ok := x.spacing(ctx, row, s, st)
+		if !ok {
+			return
+		}
+		if !bunched(took) {
+			row.pass(fmt.Sprintf("first byte after %s, events %s after they were caused", round(first), spaced(took)))
+			return
+		}
+		if tries == 3 {
+			row.fail("buffered: events come late and together, "+spaced(took)+" after they were caused: something on the way holds them back", eventsCure)
+			return
+		}
+	}
+}
+
+// spacing has the server send some events at certain times, and returns how long after that each came; false: the row says why not.
+func (x *examination) spacing(ctx context.Context, row *Row, s *session, st *stream) (took []time.Duration, ok bool) {
+	before := s.sent
 	posted := make([]time.Time, eventCount)
-	took := make([]time.Duration, 0, eventCount)
 	for i := range posted {
 		if i > 0 {
 			time.Sleep(eventEvery)
@@ -152,23 +171,18 @@ func (x *examination) events(ctx context.Context, row *Row, s *session) {
 		if _, err := s.post(ctx, 10); err != nil {
 			cause, cure := x.why(err)
 			row.fail("the POST that has an event sent fails: "+cause, cure)
-			return
+			return nil, false
 		}
 	}
 	for i, at := range posted {
-		a, ok := st.await(x.Timeout, func(f wire.Downlink) bool { return f.Kind == wire.KindRefused && f.Of == int64(i+1) })
+		a, ok := st.await(x.Timeout, func(f wire.Downlink) bool { return f.Kind == wire.KindRefused && f.Of == before+int64(i+1) })
 		if !ok {
 			x.heldBack(ctx, row, s, st, fmt.Sprintf("after %d of %d events no more comes", i, eventCount))
-			return
+			return nil, false
 		}
 		took = append(took, a.at.Sub(at))
 	}
-	found := fmt.Sprintf("first byte after %s, events %s after they were caused", round(first), spaced(took))
-	if bunched(took) {
-		row.fail("buffered: events come late and together, "+spaced(took)+" after they were caused: something on the way holds them back", eventsCure)
-		return
-	}
-	row.pass(found)
+	return took, true
 }
 
 // heldBack tells a stream that is buffered from one that is dead: when the session ends so does the stream, and what was held back comes.

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core')
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+export const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const flags = [
   '--no-sandbox',
   '--disable-gpu',
@@ -23,8 +23,13 @@ const networkNoise = /^Failed to load resource: |^WebSocket connection to '.*' f
 
 /** Starts the browser; `more` are flags beside the usual ones. */
 export async function launch(...more) {
-  assert.ok(existsSync(executablePath), `no browser at ${executablePath}: install chromium, or say in CHROMIUM where it is`)
-  return chromium.launch({ executablePath, args: [...flags, ...more] })
+  return launchAt(executablePath, ...more)
+}
+
+/** The same, by another program. */
+export async function launchAt(path, ...more) {
+  assert.ok(existsSync(path), `no browser at ${path}: install chromium, or say in CHROMIUM where it is`)
+  return chromium.launch({ executablePath: path, args: [...flags, ...more] })
 }
 
 /** The editor, open in a browser context of its own: another person's browser. */

@@ -14,13 +14,13 @@ const secret = 'a secret of the tests alone'
 
 let users = 0
 
-/** Makes a certificate for localhost that nobody else has signed; tells the files, and how to remove them. */
-export async function certificate() {
+/** Makes a certificate for localhost, or for these names alone, that nobody else has signed; tells the files, and how to remove them. */
+export async function certificate(names = 'DNS:localhost,IP:127.0.0.1,IP:::1') {
   const folder = await mkdtemp(join(tmpdir(), 'parley-certificate-'))
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
   await promisify(execFile)('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1', '-keyout', key, '-out', cert],
+    ...['-subj', '/CN=localhost', '-addext', `subjectAltName=${names}`, '-keyout', key, '-out', cert],
   ])
   return { cert, key, remove: () => rm(folder, { recursive: true, force: true }) }
 }

@@ -36,25 +36,27 @@ export class Server {
   #process = null
   #log = ''
 
-  constructor(path, port, relayPort, files) {
+  constructor(path, port, relayPort, files, host = '127.0.0.1') {
     this.path = path
     this.port = port
     this.relayPort = relayPort
     this.files = files
-    this.origin = files === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`
+    this.host = host
+    const name = host === '127.0.0.1' ? 'localhost' : host
+    this.origin = files === undefined ? `http://${host}:${port}` : `https://${name}:${port}`
   }
 
-  /** Starts a server on free ports and waits until it answers; over TLS if it gets the files of a certificate. */
-  static async start(files) {
-    const server = new Server(await binary(), await freePort('tcp'), await freePort('udp'), files)
+  /** Starts a server on free ports and waits until it answers; over TLS if it gets the files of a certificate, and at another address of this host if that is said. */
+  static async start(files, host) {
+    const server = new Server(await binary(), await freePort('tcp'), await freePort('udp'), files, host)
     await server.start()
     return server
   }
 
   /** Starts the process, again on the same ports after it ended. */
   async start() {
-    const flags = ['--listen', `127.0.0.1:${this.port}`, '--public-ip', '127.0.0.1']
-    flags.push('--relay-listen', `127.0.0.1:${this.relayPort}`, '--relay-ports', '50000-50200')
+    const flags = ['--listen', `${this.host}:${this.port}`, '--public-ip', this.host]
+    flags.push('--relay-listen', `${this.host}:${this.relayPort}`, '--relay-ports', '50000-50200')
     if (this.files !== undefined) flags.push('--tls-cert', this.files.cert, '--tls-key', this.files.key)
     const started = spawn(this.path, flags, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = started

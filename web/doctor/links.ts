@@ -146,28 +146,41 @@ export async function checkEvents(session: Session): Promise<Result> {
     const hello = await stream.inbox.await(timeout, ({ kind }) => kind === 'hello')
     if (hello === null) return await heldBack(session, stream, 'the answer begins, and no event comes')
 
-    const posted: number[] = []
-    for (let i = 0; i < eventCount; i++) {
-      if (i > 0) await sleep(eventEvery)
-      posted.push(performance.now())
-      try {
-        await session.post(10)
-      } catch (error) {
-        return fail(`the POST that has an event sent fails: ${whyNot(error)}`, 'see the row of POST')
-      }
+    let words = ''
+    // A page that was busy for a moment sees events late and together, too, but not again and again.
+    for (let tries = 1; ; tries++) {
+      const took = await spacing(session, stream)
+      if ('outcome' in took) return took
+      words = took.map(duration).join(', ')
+      if (!bunched(took)) break
+      if (tries === 3) return fail(`buffered: events come late and together, ${words} after they were caused: something on the way holds them back`, eventsCure)
     }
-    const took: number[] = []
-    for (const [i, at] of posted.entries()) {
-      const came = await stream.inbox.await(timeout, ({ kind, of }) => kind === 'refused' && of === i + 1)
-      if (came === null) return await heldBack(session, stream, `after ${i} of ${eventCount} events no more comes`)
-      took.push(came - at)
-    }
-    const words = took.map(duration).join(', ')
-    if (bunched(took)) return fail(`buffered: events come late and together, ${words} after they were caused: something on the way holds them back`, eventsCure)
     return pass(`first byte after ${duration(hello - began)}, events ${words} after they were caused`)
   } finally {
     stream.close()
   }
+}
+
+/** Has the server send some events at certain times; resolves with how long after that each came. */
+async function spacing(session: Session, stream: Stream): Promise<number[] | Result> {
+  const posted: { of: number; at: number }[] = []
+  for (let i = 0; i < eventCount; i++) {
+    if (i > 0) await sleep(eventEvery)
+    const at = performance.now()
+    try {
+      await session.post(10)
+    } catch (error) {
+      return fail(`the POST that has an event sent fails: ${whyNot(error)}`, 'see the row of POST')
+    }
+    posted.push({ of: session.sent, at })
+  }
+  const took: number[] = []
+  for (const { of, at } of posted) {
+    const came = await stream.inbox.await(session.options.timeout, (frame) => frame.kind === 'refused' && frame.of === of)
+    if (came === null) return heldBack(session, stream, `after ${took.length} of ${eventCount} events no more comes`)
+    took.push(came - at)
+  }
+  return took
 }
 
 /** Tells a stream that is buffered from one that is dead: when the session ends so does the stream, and what was held back comes. */
