@@ -105,9 +105,7 @@ function whyNoChannel({ over, server }: ServerUrl, { errors, gathered }: Channel
   }
   const error = errors.find(({ errorCode }) => errorCode < 700)
   if (error !== undefined) return whyRefused(error, expiryOf(server.username), now)
-  const told = errors[0]?.errorText ?? ''
-  const said = told === '' ? '' : ` (${told.slice(0, 80)})`
-  const within = `within ${duration(timeout)}${said}`
+  const within = `within ${duration(timeout)}`
   switch (over) {
     case 'UDP':
     case 'DTLS':
