@@ -109,6 +109,9 @@ func Run(ctx context.Context, opts Options, report func(Row)) (Report, error) {
 		found: findings{links: map[string]bool{}, relays: map[string]*relayPath{}},
 		bench: bench{report: report},
 	}
+	if opts.Token != "" {
+		x.secret.list = append(x.secret.list, opts.Token)
+	}
 	defer transport.CloseIdleConnections()
 	began := time.Now()
 	x.all(ctx)
