@@ -89,7 +89,7 @@ func TestHealth(t *testing.T) {
 		code               int
 		body               string
 	}{
-		{"alive before it is ready", "GET", "/healthz", false, 200, `{"status":"ok"}`},
+		{"alive before it is ready", "GET", "/healthz", false, 200, `{"status":"ok","version":"` + Version() + `"}`},
 		{"not ready at first", "GET", "/readyz", false, 503, `{"status":"not ready"}`},
 		{"ready when told so", "GET", "/readyz", true, 200, `{"status":"ok"}`},
 		{"not ready again", "GET", "/readyz", false, 503, `{"status":"not ready"}`},

@@ -17,9 +17,10 @@ func (h *Health) SetReady(ready bool) { h.ready.Store(ready) }
 
 // ServeHTTP answers GET and HEAD of /healthz and /readyz; everything else is 404.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	code, body := http.StatusOK, fmt.Sprintf(`{"status":"ok","version":%q}`, Version())
+	code, body := http.StatusOK, `{"status":"ok"}`
 	switch r.URL.Path {
 	case "/healthz":
+		body = fmt.Sprintf(`{"status":"ok","version":%q}`, Version())
 	case "/readyz":
 		if !h.ready.Load() {
 			code, body = http.StatusServiceUnavailable, `{"status":"not ready"}`
