@@ -23,6 +23,8 @@ type batchSocket struct {
 	uses    atomic.Int32 // how many use fd; closing is set when it is to be closed
 	segment atomic.Int32 // size of the largest datagram that the kernel cuts out of a larger one; 0: it does not
 
+	grouped int // how many datagrams came in one of a larger one, lately; for the group's goroutine alone
+
 	of   atomic.Pointer[batchGroup] // where it is started
 	slot uint32                     // there
 }

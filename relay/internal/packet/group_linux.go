@@ -54,9 +54,7 @@ func (g *Group) start() error {
 	g.running.Go(func() {
 		// It ends when the file is closed. Within the call no event is missed: what comes while a turn is taken wakes the next.
 		_ = raw.Read(func(uintptr) bool {
-			for t.take() {
-				continue
-			}
+			t.serve()
 			return false
 		})
 	})
@@ -183,10 +181,33 @@ type turn struct {
 	ready    []*Socket // those of the events
 	arrivals []Arrival
 	patience pause // with errors in a row
+	came     int   // datagrams in this turn
+	pace     pace
 }
 
 func newTurn(g *Group) *turn {
 	return &turn{g: g, in: newReader(), out: NewOutbox(g.lost)}
+}
+
+// serve takes turns while something comes. Where much does, it waits a little between them, so that a turn handles more.
+func (t *turn) serve() {
+	for naps := 0; ; {
+		more := t.take()
+		switch {
+		case t.came > 0:
+			t.pace.note(t.came)
+		case !more:
+			return
+		}
+		if more {
+			continue
+		}
+		if naps == mostNaps || !t.pace.fast() {
+			return
+		}
+		nap()
+		naps++
+	}
 }
 
 // take takes one turn: it reads the sockets at which something has come, each a fair share, and has that handled. It
@@ -194,6 +215,7 @@ func newTurn(g *Group) *turn {
 func (t *turn) take() bool {
 	b := &t.g.batch
 	done, _, code := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(b.fd), uintptr(unsafe.Pointer(&t.events[0])), turnSize, 0, 0, 0)
+	t.came = 0
 	if code != 0 {
 		return code == unix.EINTR
 	}
@@ -239,11 +261,19 @@ func (t *turn) read(s *Socket, events uint32) (more bool) {
 	if s.ended != nil {
 		share = batchSize // an adopted one is everybody's
 	}
+	if s.batch.grouped > 1 {
+		share = max(1, share/s.batch.grouped)
+	}
 	var left bool
+	used := t.in.used
 	if a.Datagrams, a.Lost, left, err = t.in.receive(fd, s, share); err == nil {
 		t.patience = 0
 	} else if left = true; len(a.Failures) == 0 {
 		_ = t.patience.wait() // it was not about a datagram that had been sent: the system is short of something
+	}
+	if used = t.in.used - used; used > 0 {
+		s.batch.grouped = len(a.Datagrams) / used
+		t.came += len(a.Datagrams)
 	}
 	if len(a.Datagrams)+len(a.Failures) > 0 {
 		t.arrivals = append(t.arrivals, a)

@@ -40,11 +40,20 @@ func newReader() *reader {
 		h.SetIovlen(1)
 		h.Control = &r.controls[i][0]
 	}
+	r.used = batchSize // so that all are reset
+	r.reset()
 	return r
 }
 
 // reset makes the buffers free again.
-func (r *reader) reset() { r.used, r.datagrams = 0, r.datagrams[:0] }
+func (r *reader) reset() {
+	for i := range r.headers[:r.used] {
+		h := &r.headers[i] // the system has said how much it wrote
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(len(control{}))
+	}
+	r.used, r.datagrams = 0, r.datagrams[:0]
+}
 
 // room returns how many buffers are free.
 func (r *reader) room() int { return batchSize - r.used }
@@ -54,11 +63,6 @@ func (r *reader) room() int { return batchSize - r.used }
 func (r *reader) receive(fd int, s *Socket, most int) (all []Datagram, lost uint32, more bool, failure error) {
 	first := r.used
 	most = min(most, r.room())
-	for i := first; i < first+most; i++ {
-		h := &r.headers[i]
-		h.Namelen = unix.SizeofSockaddrInet6
-		h.SetControllen(len(control{}))
-	}
 	var n int
 	for {
 		var code syscall.Errno
