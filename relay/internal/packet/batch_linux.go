@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -23,7 +24,9 @@ type batchSocket struct {
 	uses    atomic.Int32 // how many use fd; closing is set when it is to be closed
 	segment atomic.Int32 // size of the largest datagram that the kernel cuts out of a larger one; 0: it does not
 
-	grouped int // how many datagrams came in one of a larger one, lately; for the group's goroutine alone
+	offload  bool // the mode is Offload
+	prepared bool // prepare was called; for the group's goroutine alone, once the socket is started
+	grouped  int  // how many datagrams came in one of a larger one, lately; for the group's goroutine alone
 
 	of   atomic.Pointer[batchGroup] // where it is started
 	slot uint32                     // there
@@ -92,20 +95,38 @@ func (g *Group) adopt(s *Socket, conn *net.UDPConn) error {
 	_ = conn.Close() // there is nothing to lose
 	s.batch.fd = fd
 	s.offload(g.mode)
+	s.prepare()
 	return nil
 }
 
-// offload turns on what the system has of offloads.
+// offload takes note of what the system has of offloads for sending.
 func (s *Socket) offload(mode Mode) {
-	fd := s.batch.fd
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // a count less where it fails
-	if mode != Offload {
-		return
-	}
-	if _, err := unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT); err == nil {
+	s.batch.offload = mode == Offload
+	if s.batch.offload && canSegment() {
 		s.batch.segment.Store(maxDatagram)
 	}
-	_ = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) // they come singly where it fails
+}
+
+// canSegment reports whether the system has UDP_SEGMENT.
+var canSegment = sync.OnceValue(func() bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Close(fd) }() // there is nothing to lose
+	_, err = unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT)
+	return err == nil
+})
+
+// prepare sets what only matters where much is received. A socket that is opened is prepared when the first datagram has come:
+// many never see one.
+func (s *Socket) prepare() {
+	s.batch.prepared = true
+	fd := s.batch.fd
+	_ = setInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // a count less where it fails
+	if s.batch.offload {
+		_ = setInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) // they come singly where it fails
+	}
 }
 
 // call is a system call that does not wait.

@@ -85,10 +85,11 @@ func (g *Group) bind(addr netip.AddrPort, options Options) (*Socket, error) {
 	if s.six {
 		family = unix.AF_INET6
 	}
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+	number, _, code := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if code != 0 {
+		return nil, os.NewSyscallError("socket", code)
 	}
+	fd := int(number)
 	s.batch.fd = fd
 	if err := s.bind(addr); err != nil {
 		_ = unix.Close(fd) // as above
@@ -101,7 +102,7 @@ func (g *Group) bind(addr netip.AddrPort, options Options) (*Socket, error) {
 func (s *Socket) bind(addr netip.AddrPort) error {
 	fd := s.batch.fd
 	if s.six {
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+		if err := setInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
@@ -155,9 +156,9 @@ func (g *Group) watch(s *Socket) error {
 		return err
 	}
 	defer s.done()
-	if err := unix.EpollCtl(b.fd, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+	if _, _, code := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(b.fd), unix.EPOLL_CTL_ADD, uintptr(fd), uintptr(unsafe.Pointer(&event)), 0, 0); code != 0 {
 		b.forget(s)
-		return os.NewSyscallError("epoll_ctl", err)
+		return os.NewSyscallError("epoll_ctl", code)
 	}
 	return nil
 }
@@ -272,6 +273,9 @@ func (t *turn) read(s *Socket, events uint32) (more bool) {
 		_ = t.patience.wait() // it was not about a datagram that had been sent: the system is short of something
 	}
 	if used = t.in.used - used; used > 0 {
+		if !s.batch.prepared {
+			s.prepare()
+		}
 		s.batch.grouped = len(a.Datagrams) / used
 		t.came += len(a.Datagrams)
 	}

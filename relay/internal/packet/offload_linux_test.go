@@ -64,6 +64,7 @@ func bound(t *testing.T, m Mode) *Socket {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	s.prepare()
 	return s
 }
 

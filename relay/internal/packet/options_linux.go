@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,7 +28,7 @@ func setOptions(conn *net.UDPConn, s *Socket) error {
 
 func (s *Socket) setOptions(fd int) error {
 	set := func(level, option int) error {
-		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, option, 1))
+		return os.NewSyscallError("setsockopt", setInt(fd, level, option, 1))
 	}
 	var faults []error
 	if s.options.Errors {
@@ -49,8 +50,8 @@ func (s *Socket) setOptions(fd int) error {
 		{s.options.Receive, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF},
 		{s.options.Send, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF},
 	} {
-		if room.size > 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, room.force, room.size) != nil { // that is for administrators
-			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, room.option, room.size) // what the system grants must do
+		if room.size > 0 && setInt(fd, unix.SOL_SOCKET, room.force, room.size) != nil { // that is for administrators
+			_ = setInt(fd, unix.SOL_SOCKET, room.option, room.size) // what the system grants must do
 		}
 	}
 	if s.options.Fragment {
@@ -59,15 +60,25 @@ func (s *Socket) setOptions(fd int) error {
 	return errors.Join(faults...)
 }
 
+// setInt sets an option without telling Go's scheduler: it does not wait.
+func setInt(fd, level, option, value int) error {
+	v := int32(value)
+	_, _, code := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0)
+	if code != 0 {
+		return code
+	}
+	return nil
+}
+
 // discover sets what the socket does about a path's MTU.
 func (s *Socket) discover(fd, how, noFragments int) error {
 	if s.six {
 		return os.NewSyscallError("setsockopt", errors.Join(
-			unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, how),
-			unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, noFragments),
+			setInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, how),
+			setInt(fd, unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, noFragments),
 		))
 	}
-	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, how))
+	return os.NewSyscallError("setsockopt", setInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, how))
 }
 
 // probing calls f while what the socket sends has the DF bit, whatever is known of the path: the client wants to find
