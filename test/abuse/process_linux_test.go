@@ -22,7 +22,10 @@ import (
 	"github.com/parley-rtc/parley/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { leaktest.Main(m) }
+func TestMain(m *testing.M) {
+	floodIfAsked()
+	leaktest.Main(m)
+}
 
 var full = flag.Bool("full", false, "run at full size, which takes minutes and both cores")
 
