@@ -1,13 +1,26 @@
-// Fails when the client, bundled and minified alone, outgrows its budget.
+// Fails when the client, bundled and minified alone, or a page with everything that it may ever load outgrows its budget.
 import { gzipSync } from 'node:zlib'
-import { clientModule } from './bundle.mjs'
+import { addPage, clientModule, pages } from './bundle.mjs'
 
-const budget = 15_000 // bytes, after gzip
+const budget = 15_000 // bytes of the client, after gzip
+const pageBudgets = { 'index.html': 160_000 } // bytes, after gzip
+
+const compressed = (contents) => gzipSync(contents, { level: 9 }).length
 
 const minified = await clientModule()
-const size = gzipSync(minified, { level: 9 }).length
-console.log(`client: ${minified.length} bytes minified, ${size} after gzip, of ${budget}`)
-if (size > budget) {
-  console.error(`the client is ${size - budget} bytes over its budget`)
+check('client', `${minified.length} bytes minified, `, compressed(minified), budget)
+
+for (const page of pages) {
+  const files = new Map()
+  await addPage(page, files)
+  const sizes = [...files].map(([name, contents]) => [name, compressed(contents)])
+  for (const [name, size] of sizes) console.log(`  ${name}: ${size}`)
+  check(page.target, '', sizes.reduce((sum, [, size]) => sum + size, 0), pageBudgets[page.target] ?? Infinity)
+}
+
+function check(what, more, size, limit) {
+  console.log(`${what}: ${more}${size} after gzip, of ${limit}`)
+  if (size <= limit) return
+  console.error(`${what} is ${size - limit} bytes over its budget`)
   process.exitCode = 1
 }
