@@ -44,6 +44,11 @@ export class AwarenessChannel {
     return client === undefined ? undefined : this.#awareness.getStates().get(client)
   }
 
+  /** The document client that a peer speaks for. */
+  clientOf(peer: string): number | null {
+    return this.#clients.get(peer) ?? null
+  }
+
   opened(peer: Peer): void {
     this.#open.set(peer.id, peer)
     this.returned(peer)

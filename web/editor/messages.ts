@@ -2,28 +2,37 @@
 // encoding; the first three kinds are those of y-protocols/sync.
 //
 //   0 step 1   state vector            "this is what I have: tell me the rest"
-//   1 step 2   update                  "this is the rest"
-//   2 update   update                  "this just happened here"
+//   1 step 2   update                  "this is the rest", where nothing is signed
+//   2 update   update                  "this just happened here", from peers that number nothing
 //   3 digest   digest, state vector    "is this what you have, too?" Equal: no answer. Else: step 2, and step 1 in return.
+//   4 edit     origin, number, signature, update                   "this just happened here"
+//   5 answer   count, then as often: origin, number, signature, update    "this is the rest", where edits are signed
 //
-// A state vector tells which insertions somebody has, but not which deletions; the digest covers both.
+// A state vector tells which insertions somebody has, but not which deletions; the digest covers both. Origin and number
+// name an edit for good, so that it can be passed on and known again; see edit.ts for what the signature covers.
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { messageYjsSyncStep1, messageYjsSyncStep2, messageYjsUpdate, writeSyncStep1, writeSyncStep2, writeUpdate } from 'y-protocols/sync'
 import * as Y from 'yjs'
+import { readEdit, writeEdit, type Edit } from './edit.ts'
 
 /** The name of the shared text within the document. */
 export const textName = 'text'
 
 const digestKind = 3
+const editKind = 4
+const answerKind = 5
 
 export type Message =
   | { readonly kind: 'step1'; readonly vector: Uint8Array }
   | { readonly kind: 'step2'; readonly update: Uint8Array }
   | { readonly kind: 'update'; readonly update: Uint8Array }
   | { readonly kind: 'digest'; readonly digest: Uint8Array; readonly vector: Uint8Array }
+  | { readonly kind: 'edit'; readonly edit: Edit }
+  | { readonly kind: 'answer'; readonly edits: readonly Edit[] }
 
-export function step1(doc: Y.Doc): Uint8Array {
+/** `doc` is left out by those who want to be told everything. */
+export function step1(doc: Y.Doc = new Y.Doc()): Uint8Array {
   return encode((encoder) => writeSyncStep1(encoder, doc))
 }
 
@@ -41,6 +50,21 @@ export function digest(doc: Y.Doc, own: Uint8Array): Uint8Array {
     encoding.writeVarUint(encoder, digestKind)
     encoding.writeVarUint8Array(encoder, own)
     encoding.writeVarUint8Array(encoder, Y.encodeStateVector(doc))
+  })
+}
+
+export function edit(made: Edit): Uint8Array {
+  return encode((encoder) => {
+    encoding.writeVarUint(encoder, editKind)
+    writeEdit(encoder, made)
+  })
+}
+
+export function answer(edits: readonly Edit[]): Uint8Array {
+  return encode((encoder) => {
+    encoding.writeVarUint(encoder, answerKind)
+    encoding.writeVarUint(encoder, edits.length)
+    for (const each of edits) writeEdit(encoder, each)
   })
 }
 
@@ -74,9 +98,22 @@ function readKind(decoder: decoding.Decoder): Message {
       const theirs = decoding.readVarUint8Array(decoder)
       return { kind: 'digest', digest: theirs, vector: checkedVector(decoding.readVarUint8Array(decoder)) }
     }
+    case editKind:
+      return { kind: 'edit', edit: checkedEdit(decoder) }
+    case answerKind: {
+      const edits: Edit[] = []
+      for (let left = decoding.readVarUint(decoder); left > 0; left--) edits.push(checkedEdit(decoder)) // ends with the bytes
+      return { kind: 'answer', edits }
+    }
     default:
       throw new Error(`no message of kind ${kind}`)
   }
+}
+
+function checkedEdit(decoder: decoding.Decoder): Edit {
+  const made = readEdit(decoder)
+  checkedUpdate(made.update)
+  return made
 }
 
 function checkedVector(vector: Uint8Array): Uint8Array {

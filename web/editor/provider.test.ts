@@ -22,12 +22,12 @@ test('texts written apart are one text once the channel opens', async (t) => {
   ada.text.insert(0, 'from ada ')
   bob.text.insert(0, 'from bob ')
   await room.clock.pass(10)
-  assert.equal(ada.provider.synced('bob'), false)
+  assert.equal(ada.provider.inSync('bob'), false)
   room.connectAll()
   await room.clock.pass(100)
   assertEqualTexts(room)
   assert.match(ada.text.toString(), /from ada .*from bob |from bob .*from ada /)
-  assert.equal(ada.provider.synced('bob'), true)
+  assert.equal(ada.provider.inSync('bob'), true)
   assert.deepEqual(kinds(room).sort(), [0, 0, 1, 1])
 })
 
@@ -40,7 +40,7 @@ test('what comes before a side knows that the channel is open is not lost', asyn
   room.connectAll()
   await room.clock.pass(40)
   assert.equal(bob.text.toString(), 'early')
-  assert.equal(ada.provider.synced('bob'), true)
+  assert.equal(ada.provider.inSync('bob'), true)
 })
 
 test('a keystroke among four costs three messages, and nobody passes it on', async (t) => {
@@ -79,7 +79,7 @@ test('someone who comes late gets a long text', async (t) => {
   await room.clock.pass(100)
   assert.equal(cyd.text.length, 1_560_000)
   assertEqualTexts(room)
-  assert.equal(cyd.provider.synced('ada') && cyd.provider.synced('bob'), true)
+  assert.equal(cyd.provider.inSync('ada') && cyd.provider.inSync('bob'), true)
 })
 
 test('what cannot be read is dropped and counted, and edits go on', async (t) => {

@@ -3,7 +3,8 @@ import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
 import type { ChannelOptions, Clock, Peer, Room } from '../client/index.ts'
 import { AwarenessChannel, awarenessChannel } from './awareness-channel.ts'
-import { DocumentChannel, documentChannel } from './document-channel.ts'
+import { DocumentChannel, documentChannel, type Doubt } from './document-channel.ts'
+import type { Notary } from './edit.ts'
 import { readIdentity, type Identity } from './identity.ts'
 import { Malformed } from './messages.ts'
 
@@ -20,6 +21,10 @@ export interface ProviderOptions {
   readonly clock: Clock
   /** Numbers from 0 to below 1. */
   readonly random: () => number
+  /** Signs edits and checks them; null, or left out, where nothing is signed. */
+  readonly notary?: Promise<Notary> | null
+  /** Whether changes of this origin come from the browser's storage. */
+  readonly isStored?: (origin: unknown) => boolean
   /** Told what went wrong while a well-formed message was applied, which is never the sender's fault alone. */
   readonly fault: (error: unknown) => void
 }
@@ -30,12 +35,22 @@ export class Provider {
   readonly #fault: (error: unknown) => void
   readonly #states = new Map<string, Peer['state']>()
   readonly #dropped = new Map<string, number>()
+  readonly #doubts = new Map<string, Map<Doubt, number>>()
   readonly #listeners = new Set<() => void>()
   readonly #unsubscribe: readonly (() => void)[]
 
-  constructor({ room, doc, awareness, clock, random, fault }: ProviderOptions) {
+  constructor({ room, doc, awareness, clock, random, notary = null, isStored = () => false, fault }: ProviderOptions) {
     this.#fault = fault
-    this.#document = new DocumentChannel({ doc, clock, random, changed: () => this.#emit() })
+    this.#document = new DocumentChannel({
+      doc,
+      clock,
+      random,
+      notary,
+      isStored,
+      changed: () => this.#emit(),
+      doubted: (peer, doubt) => this.#doubted(peer, doubt),
+      fault,
+    })
     this.#awareness = new AwarenessChannel({ awareness, clock })
     const heard = (_: unknown, origin: unknown): void => {
       if (origin !== 'local') this.#emit()
@@ -56,14 +71,24 @@ export class Provider {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Whether a peer has told us everything it had. */
-  synced(peer: string): boolean {
-    return this.#document.synced(peer)
+  /** Whether a peer has told us everything it had, and takes what we tell it. */
+  inSync(peer: string): boolean {
+    return this.#document.inSync(peer)
+  }
+
+  /** How many of a peer's edits had no valid signature, and so were dropped; or were signed, and could not be checked. */
+  doubts(peer: string, doubt: Doubt): number {
+    return this.#doubts.get(peer)?.get(doubt) ?? 0
   }
 
   /** How many messages of a peer could not be used. */
   dropped(peer: string): number {
     return this.#dropped.get(peer) ?? 0
+  }
+
+  /** The document client that a peer speaks for, by which its caret is known. */
+  clientOf(peer: string): number | null {
+    return this.#awareness.clientOf(peer)
   }
 
   /** Who a peer says it is, on its channel. */
@@ -95,6 +120,12 @@ export class Provider {
     }
   }
 
+  #doubted({ id }: Peer, doubt: Doubt): void {
+    const counts = this.#doubts.get(id) ?? new Map<Doubt, number>()
+    this.#doubts.set(id, counts.set(doubt, (counts.get(doubt) ?? 0) + 1))
+    this.#emit()
+  }
+
   #changed(peer: Peer): void {
     const before = this.#states.get(peer.id)
     this.#states.set(peer.id, peer.state)
@@ -107,6 +138,7 @@ export class Provider {
     this.#hushed(peer)
     this.#states.delete(peer.id)
     this.#dropped.delete(peer.id)
+    this.#doubts.delete(peer.id)
   }
 
   #hushed(peer: Peer): void {

@@ -3,9 +3,12 @@ import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import type { Peer, PeerState, Presence, RoomEvents } from '../../client/index.ts'
 import { awarenessChannel } from '../awareness-channel.ts'
+import type { Access } from '../access.ts'
 import { documentChannel } from '../document-channel.ts'
+import { Notary } from '../edit.ts'
 import { textName } from '../messages.ts'
 import { Provider } from '../provider.ts'
+import { ofLibrary } from '../signature-library.ts'
 import { ManualClock, seeded } from './clock.ts'
 
 /** A message on its way. */
@@ -39,14 +42,23 @@ class Remote implements Peer {
   }
 }
 
+/** The origin of what a page had saved. */
+const storage = { kind: 'storage' }
+
+/** What members of a room without a name sign and check with. */
+function notaryOf(access: Access): Promise<Notary> | null {
+  return access.kind === 'open' ? null : Promise.resolve(new Notary(ofLibrary(access), 'room'))
+}
+
 /** A page: a document and its provider in a room. */
 export class Member {
-  readonly doc = new Y.Doc()
-  readonly text = this.doc.getText(textName)
-  readonly awareness = new Awareness(this.doc)
+  doc = new Y.Doc()
+  text = this.doc.getText(textName)
+  awareness = new Awareness(this.doc)
   readonly remotes = new Map<string, Remote>()
-  readonly provider: Provider
+  provider: Provider
   readonly faults: unknown[] = []
+  readonly #notary: Promise<Notary> | null
   readonly #listeners: Listeners = {
     link: new Set(), joined: new Set(), left: new Set(), changed: new Set(), open: new Set(), message: new Set(), error: new Set(),
   }
@@ -54,17 +66,40 @@ export class Member {
   constructor(
     readonly id: string,
     readonly mesh: Mesh,
+    access: Access,
   ) {
     this.doc.clientID = Math.floor(mesh.random() * 2 ** 32)
     this.awareness.clientID = this.doc.clientID
     this.awareness.states.clear()
     this.awareness.setLocalState({ user: { name: id, colour: 'teal' } })
-    this.provider = new Provider({
+    this.#notary = notaryOf(access)
+    this.provider = this.#provide()
+  }
+
+  /** Comes back as a page does that was reloaded: with what it had saved, and nothing else. */
+  reload(): void {
+    this.provider.destroy()
+    this.remotes.clear()
+    const kept = Y.encodeStateAsUpdate(this.doc)
+    this.awareness.destroy()
+    this.doc = new Y.Doc()
+    this.doc.clientID = Math.floor(this.mesh.random() * 2 ** 32)
+    this.text = this.doc.getText(textName)
+    this.awareness = new Awareness(this.doc)
+    this.awareness.setLocalState({ user: { name: this.id, colour: 'teal' } })
+    this.provider = this.#provide()
+    Y.applyUpdate(this.doc, kept, storage)
+  }
+
+  #provide(): Provider {
+    return new Provider({
       room: { on: (event, listener) => this.#on(event, listener) },
       doc: this.doc,
       awareness: this.awareness,
-      clock: mesh.clock,
-      random: mesh.random,
+      clock: this.mesh.clock,
+      random: this.mesh.random,
+      notary: this.#notary,
+      isStored: (origin) => origin === storage,
       fault: (error) => this.faults.push(error),
     })
   }
@@ -106,8 +141,8 @@ export class Mesh {
     this.random = seeded(seed)
   }
 
-  add(id: string): Member {
-    const member = new Member(id, this)
+  add(id: string, access: Access = { kind: 'open', roomKey: null }): Member {
+    const member = new Member(id, this, access)
     this.members.set(id, member)
     this.everybody.push(member)
     return member
@@ -146,6 +181,13 @@ export class Mesh {
       if (state === 'closed') remote.open.clear()
       one.emit('changed', remote)
     }
+  }
+
+  /** A member's page is reloaded: to the others it is gone, and somebody else under the same name comes. */
+  reload(member: Member): void {
+    this.leave(member)
+    member.reload()
+    this.members.set(member.id, member)
   }
 
   leave(gone: Member): void {
