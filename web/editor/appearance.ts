@@ -1,7 +1,7 @@
 // How the page looks: the theme, the system's unless chosen otherwise, and line numbers; both remembered.
 import { byId } from './element.ts'
 import { icon } from './icons.ts'
-import type { Shelf } from './identity.ts'
+import { recall, remember, type Shelf } from './shelf.ts'
 
 type Theme = 'light' | 'dark'
 
@@ -50,20 +50,4 @@ export function wireLineNumbers(shelf: Shelf | null, changed: (shown: boolean) =
   })
   show()
   return shown
-}
-
-function recall(shelf: Shelf | null, key: string): string | null {
-  try {
-    return shelf?.getItem(key) ?? null
-  } catch {
-    return null
-  }
-}
-
-function remember(shelf: Shelf | null, key: string, value: string): void {
-  try {
-    shelf?.setItem(key, value)
-  } catch {
-    // Full or forbidden: it then lasts as long as the page.
-  }
 }

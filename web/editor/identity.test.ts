@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { initials, loadIdentity, readIdentity, saveIdentity, tidyName, type Shelf } from './identity.ts'
+import { initials, loadIdentity, readIdentity, saveIdentity, tidyName } from './identity.ts'
+import type { Shelf } from './shelf.ts'
 import { seeded } from './testing/clock.ts'
 
 function shelf(): Shelf & { readonly kept: Map<string, string> } {

@@ -1,5 +1,7 @@
 // Who this person is: a name and a colour, remembered by the browser.
 import { colours, isColour, type Colour } from './palette.ts'
+import * as shelves from './shelf.ts'
+import type { Shelf } from './shelf.ts'
 
 export interface Identity {
   readonly name: string
@@ -7,9 +9,6 @@ export interface Identity {
   /** The colour was chosen, not drawn, and so is not given up when somebody else has it. */
   readonly chosen: boolean
 }
-
-/** The part of `localStorage` that is needed. */
-export type Shelf = Pick<Storage, 'getItem' | 'setItem'>
 
 const key = 'parley.identity'
 const maxBytes = 64 // what the protocol allows a name
@@ -27,18 +26,14 @@ export function loadIdentity(shelf: Shelf | null, random: () => number, wanted: 
   return name === '' ? identity : { ...identity, name }
 }
 
-/** Remembers an identity, where the browser lets us. */
+/** Remembers an identity, where the browser lets us; else it lasts as long as the page. */
 export function saveIdentity(shelf: Shelf | null, identity: Identity): void {
-  try {
-    shelf?.setItem(key, JSON.stringify(identity))
-  } catch {
-    // Full or forbidden: the identity then lasts as long as the page.
-  }
+  shelves.remember(shelf, key, JSON.stringify(identity))
 }
 
 function recall(shelf: Shelf | null): Identity | null {
   try {
-    const stored: unknown = JSON.parse(shelf?.getItem(key) ?? 'null')
+    const stored: unknown = JSON.parse(shelves.recall(shelf, key) ?? 'null')
     return readIdentity(stored)
   } catch {
     return null
