@@ -87,6 +87,11 @@ class Carets implements PluginValue {
     if (this.#others.size > 0) this.#flip()
   }
 
+  /** Where somebody's caret is, by their document client; null when they have none. */
+  headOf(client: number): number | null {
+    return this.#others.get(client)?.span.head ?? null
+  }
+
   destroy(): void {
     this.awareness.off('change', this.#heard)
     this.#calm?.()
@@ -168,7 +173,8 @@ class Carets implements PluginValue {
   }
 }
 
-/** Shows the carets of everybody in `awareness` who is not ourselves, and tells them ours. */
-export function carets(text: Y.Text, awareness: Awareness, clock: Clock): Extension {
-  return ViewPlugin.define((view) => new Carets(view, text, awareness, clock), { decorations: (plugin) => plugin.decorations })
+/** Shows the carets of everybody in `awareness` who is not ourselves, and tells them ours; and finds one of them. */
+export function carets(text: Y.Text, awareness: Awareness, clock: Clock): { extension: Extension; headOf: (view: EditorView, client: number) => number | null } {
+  const plugin = ViewPlugin.define((view) => new Carets(view, text, awareness, clock), { decorations: (carets) => carets.decorations })
+  return { extension: plugin, headOf: (view, client) => view.plugin(plugin)?.headOf(client) ?? null }
 }

@@ -1,21 +1,26 @@
 // The editor page: wires the room, the shared text and what is on the screen.
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { join, type Clock, type Room, type SignalError } from '../client/index.ts'
+import { join, type Clock, type JoinOptions } from '../client/index.ts'
+import { encode, type Access } from './access.ts'
 import { ownLink, readAddress, shareLink, type Address } from './address.ts'
+import { wireActions } from './actions.ts'
 import { wireLineNumbers, wireTheme } from './appearance.ts'
+import { Notary } from './edit.ts'
 import { Editor } from './editor.ts'
 import { byId, setText } from './element.ts'
-import { loadIdentity, saveIdentity, type Identity, type Shelf } from './identity.ts'
+import { loadIdentity, saveIdentity, type Identity } from './identity.ts'
+import { Keeping } from './keeping.ts'
 import { textName } from './messages.ts'
 import { otherColour } from './palette.ts'
-import { People } from './people.ts'
-import { isThere, personOf, type Person } from './person.ts'
+import type { Person } from './person.ts'
 import { wireProfile } from './profile.ts'
 import { channels, Provider } from './provider.ts'
-import { wireShare } from './share.ts'
+import { RoomView } from './roomview.ts'
+import { showLinks, wireShare } from './share.ts'
 import { wireSheet } from './sheet.ts'
-import { describe, StatusLine, troubleAfter } from './status.ts'
+import { openShelf } from './shelf.ts'
+import { openSignature, type Signature } from './signature.ts'
 
 const clock: Clock = {
   now: () => performance.now(),
@@ -25,42 +30,80 @@ const clock: Clock = {
   },
 }
 
-const shelf = openShelf()
-const address = readAddress(new URL(location.href), chance)
-wireTheme(shelf)
-if (address.kind === 'bad') showBadRoom(address.room, address.fault)
-else start(address)
+/** What is said below the links. Old links have no keys. */
+const shareNotes: Readonly<Record<Access['kind'], string>> = {
+  write: 'The keys are in the links, behind the #, which browsers do not send to the server. Whoever has only the link to read cannot change anything: every change is signed.',
+  read: 'You have the link to read. Each change is checked to come from somebody with the link to write.',
+  open: 'This link has no keys: whoever knows the room’s name can read and write. A text started anew has a link to read only, too.',
+}
 
-function start({ room: roomName, made, relayOnly, name }: Extract<Address, { kind: 'room' }>): void {
-  if (made) history.replaceState(history.state, '', ownLink(new URL(location.href), roomName))
+const shelf = openShelf()
+const address = readAddress(new URL(location.href), chance, (bytes) => crypto.getRandomValues(bytes))
+wireTheme(shelf)
+if (address.kind === 'room') start(address)
+else showBadLink(address)
+addEventListener('hashchange', () => location.reload()) // another key is another text
+
+function start({ room: roomName, made, relayOnly, name, access }: Extract<Address, { kind: 'room' }>): void {
+  const here = new URL(location.href)
+  if (made) history.replaceState(history.state, '', ownLink(here, roomName, access))
   document.title = `${roomName} – Parley`
   setText(byId('room', HTMLElement), roomName)
-  wireShare(shareLink(new URL(location.href), roomName))
+  const readOnly = access.kind === 'read'
+  byId('read-only', HTMLElement).hidden = !readOnly
+  const link = shareLink(here, roomName, access)
+  showLinks(readOnly ? { write: null, read: link } : { write: link, read: null })
+  wireShare()
   wireSheet()
+
+  const signature = access.kind === 'open' ? null : openSignature(access).then((opened) => opened as Signature)
+  signature?.then(
+    ({ publicKey }) => {
+      const reading = shareLink(here, roomName, { kind: 'read', publicKey, roomKey: access.roomKey })
+      showLinks(readOnly ? { write: null, read: link } : { write: link, read: reading })
+    },
+    () => caution('This browser cannot use the keys of this link: nothing can be read or written here.'),
+  )
+  setText(byId('share-note', HTMLElement), shareNotes[access.kind])
 
   let identity = loadIdentity(shelf, chance, name)
   const doc = new Y.Doc()
   const awareness = new Awareness(doc)
   awareness.setLocalStateField('user', identity)
 
-  const room = join({
+  const options: JoinOptions & { readonly key?: string } = {
     server: new URL('.', location.href),
     room: roomName,
     ...rosterEntry(identity),
     ...(relayOnly ? { iceTransportPolicy: 'relay' } : {}),
+    ...(access.roomKey === null ? {} : { key: access.roomKey }),
     channels,
     environment: { clock },
+  }
+  const room = join(options)
+  const provider = new Provider({
+    room,
+    doc,
+    awareness,
+    clock,
+    random: chance,
+    notary: signature?.then((keys) => new Notary(keys, roomName)) ?? null,
+    isStored: (origin) => keeping.isOrigin(origin),
+    fault: (error) => console.error(error),
   })
-  const provider = new Provider({ room, doc, awareness, clock, random: chance, fault: (error) => console.error(error) })
 
-  const editor = new Editor({
+  const showHistory = wireActions({ room: roomName, text: () => editor.text, undo: () => editor.undo(), redo: () => editor.redo(), readOnly })
+  const editor: Editor = new Editor({
     parent: byId('editor', HTMLElement),
     text: doc.getText(textName),
     awareness,
     clock,
+    readOnly,
     lineNumbers: wireLineNumbers(shelf, (shown) => editor.showLineNumbers(shown)),
-    placeholder: emptyText(),
+    placeholder: emptyText(readOnly),
     resized: ({ characters, lines }) => setText(byId('size', HTMLElement), sizeInWords(characters, lines)),
+    historyChanged: showHistory,
+    unfollowed: () => view.unfollow(),
   })
 
   const become = (next: Identity): void => {
@@ -71,7 +114,7 @@ function start({ room: roomName, made, relayOnly, name }: Extract<Address, { kin
   const showProfile = wireProfile(identity, (next) => {
     become(next)
     saveIdentity(shelf, identity)
-    show()
+    view.show()
   })
   /** Nobody need look like somebody else, unless they want to. */
   const giveWay = (people: readonly Person[]): void => {
@@ -81,7 +124,8 @@ function start({ room: roomName, made, relayOnly, name }: Extract<Address, { kin
     become({ ...identity, colour })
     showProfile(identity)
   }
-  const show = showRoom(room, provider, () => identity, giveWay)
+  const view = new RoomView({ room, provider, clock, self: () => identity, seen: giveWay, follow: (client) => editor.follow(client), caution })
+  const keeping = new Keeping({ doc, database: databaseOf(roomName, signature), clock, shelf, changed: (kept) => view.showKept(kept) })
 
   /** The app behind the server may decide what one is called. */
   const beCalled = (): void => {
@@ -90,7 +134,7 @@ function start({ room: roomName, made, relayOnly, name }: Extract<Address, { kin
     identity = { ...identity, name }
     awareness.setLocalStateField('user', identity)
     showProfile(identity)
-    show()
+    view.show()
   }
   room.on('link', beCalled)
   room.on('error', beCalled)
@@ -102,41 +146,24 @@ function start({ room: roomName, made, relayOnly, name }: Extract<Address, { kin
   if (matchMedia('(min-width: 821px)').matches) editor.focus() // a phone would put its keyboard over the page
 }
 
-/** Keeps the list and the status line as the room is; returns what brings them up to date. `seen` is told who is there. */
-function showRoom(room: Room, provider: Provider, self: () => Identity, seen: (people: readonly Person[]) => void): () => void {
-  const people = new People()
-  const status = new StatusLine(clock)
-  let trouble: SignalError | null = null
-  let relayMissing = false
-  const show = (): void => {
-    const present = [...room.peers.values()].filter(isThere).map((peer) =>
-      personOf(peer, { identity: provider.identityOf(peer.id), synced: provider.synced(peer.id), dropped: provider.dropped(peer.id) }),
-    )
-    seen(present)
-    people.show(self(), present, room.self !== null)
-    const capable = typeof RTCPeerConnection !== 'undefined'
-    const situation = { link: room.link, trouble, people: present, online: navigator.onLine, capable, relayMissing }
-    status.show(describe(situation), room.link.name)
-  }
-  room.on('link', (link) => (trouble = troubleAfter(trouble, link)))
-  room.on('error', ({ code }) => {
-    if (code === 'no_relay') relayMissing = true
-    show()
-  })
-  for (const event of ['link', 'joined', 'left', 'changed', 'open'] as const) room.on(event, show)
-  provider.onChange(show)
-  addEventListener('online', show)
-  addEventListener('offline', show)
-  show()
-  return show
+/** The name of the database that holds a text: another text when the keys are others, even if the room's name is the same. */
+async function databaseOf(room: string, signature: Promise<Signature> | null): Promise<string> {
+  const keys = signature === null ? 'open' : encode((await signature).publicKey)
+  return `parley ${new URL('.', location.href).pathname} ${room} ${keys}`
+}
+
+function caution(words: string): void {
+  const place = byId('caution', HTMLElement)
+  place.hidden = false
+  setText(place, words)
 }
 
 function rosterEntry({ name, colour, chosen }: Identity): { name: string; meta: { colour: string; chosen: boolean } } {
   return { name, meta: { colour, chosen } }
 }
 
-function emptyText(): HTMLElement {
-  const template = byId('empty-text', HTMLTemplateElement)
+function emptyText(readOnly: boolean): HTMLElement {
+  const template = byId(readOnly ? 'empty-for-readers' : 'empty-text', HTMLTemplateElement)
   const hint = document.createElement('div')
   hint.append(template.content.cloneNode(true))
   return hint
@@ -148,8 +175,12 @@ function sizeInWords(characters: number, lines: number): string {
   return `${number.format(lines)} ${lines === 1 ? 'line' : 'lines'}, ${number.format(characters)} ${characters === 1 ? 'character' : 'characters'}`
 }
 
-function showBadRoom(room: string, fault: string): void {
+function showBadLink({ kind, room, fault }: Exclude<Address, { kind: 'room' }>): void {
   document.body.dataset['view'] = 'bad-room'
+  if (kind === 'bad-key') {
+    setText(byId('bad-title', HTMLElement), 'This link’s key is damaged')
+    setText(byId('bad-what', HTMLElement), 'The link to')
+  }
   setText(byId('bad-room-name', HTMLElement), room === '' ? '(nothing)' : room)
   setText(byId('bad-room-fault', HTMLElement), fault)
   byId('bad-room', HTMLElement).hidden = false
@@ -160,13 +191,4 @@ function showBadRoom(room: string, fault: string): void {
 /** A number from 0 to below 1 that nobody can foresee. */
 function chance(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32
-}
-
-/** The browser's storage, or null where it is forbidden. */
-function openShelf(): Shelf | null {
-  try {
-    return localStorage
-  } catch {
-    return null
-  }
 }

@@ -3,7 +3,7 @@ import { byId, element, setText } from './element.ts'
 import { icon } from './icons.ts'
 import { initials, type Identity } from './identity.ts'
 import type { Colour } from './palette.ts'
-import type { Person } from './person.ts'
+import type { Person, Way } from './person.ts'
 
 const facesShown = 4
 
@@ -14,6 +14,7 @@ interface Row {
   readonly way: HTMLElement
   readonly words: HTMLElement
   readonly warning: HTMLElement
+  readonly follow: HTMLButtonElement
 }
 
 export class People {
@@ -22,30 +23,37 @@ export class People {
   readonly #faces = byId('faces', HTMLElement)
   readonly #summary = byId('people-summary', HTMLElement)
   readonly #rows = new Map<string, Row>()
+  readonly #follow: (peer: string) => void
   #facesKey = ''
 
+  /** `follow` is called with the id of whoever is to be followed, or not any more. */
+  constructor(follow: (peer: string) => void) {
+    this.#follow = follow
+  }
+
   /** Shows these people, and nobody else beside oneself. Whether there are others is not known before one was in the room. */
-  show(self: Identity, people: readonly Person[], joined: boolean): void {
+  show(self: Identity, people: readonly Person[], joined: boolean, followed: string | null): void {
     const present = new Set(people.map((person) => person.id))
     for (const [id, row] of this.#rows) {
       if (present.has(id)) continue
       row.item.remove()
       this.#rows.delete(id)
     }
-    for (const person of people) this.#showOne(person)
+    for (const person of people) this.#showOne(person, person.id === followed)
     this.#lonely.hidden = people.length > 0 || !joined
     setText(this.#summary, joined || people.length > 0 ? summarise(people) : 'Not connected yet')
     this.#showFaces(self, people)
   }
 
-  #showOne(person: Person): void {
+  #showOne(person: Person, followed: boolean): void {
     let row = this.#rows.get(person.id)
     if (row === undefined) {
       row = makeRow()
+      row.follow.addEventListener('click', () => this.#follow(person.id))
       this.#rows.set(person.id, row)
       this.#list.append(row.item)
     }
-    const { item, face, name, way, words, warning } = row
+    const { item, face, name, way, words, warning, follow } = row
     item.dataset['peer'] = person.id
     item.dataset['state'] = person.state
     item.dataset['path'] = person.path ?? ''
@@ -59,6 +67,11 @@ export class People {
     }
     setText(warning, person.warning)
     warning.hidden = person.warning === ''
+    setText(follow, followed ? 'Following' : 'Follow')
+    follow.setAttribute('aria-pressed', String(followed))
+    follow.setAttribute('aria-label', `Follow ${person.name}`)
+    follow.title = followed ? 'Stop following' : `Scroll with ${person.name}’s caret`
+    follow.hidden = person.client === null
   }
 
   #showFaces(self: Identity, people: readonly Person[]): void {
@@ -83,9 +96,12 @@ export function summarise(people: readonly Person[]): string {
   const connected = people.filter((person) => person.state === 'connected')
   if (connected.length < people.length) return `${count}, ${people.length - connected.length} connecting`
   if (connected.some((person) => person.path === null)) return count
-  const relayed = connected.filter((person) => person.path === 'relay').length
-  if (relayed === 0) return `${count}, direct`
-  return relayed === connected.length ? `${count}, by relay` : `${count}, ${relayed} by relay`
+  const on = (way: Way): number => connected.filter((person) => person.path === way).length
+  if (on('direct') === connected.length) return `${count}, direct`
+  if (on('relay') === connected.length) return `${count}, by relay`
+  if (on('server') === connected.length) return `${count}, by the server`
+  const parts = [on('relay') > 0 ? `${on('relay')} by relay` : '', on('server') > 0 ? `${on('server')} by the server` : '']
+  return [count, ...parts.filter((part) => part !== '')].join(', ')
 }
 
 /** Makes an element show somebody's initials on their colour. */
@@ -101,6 +117,7 @@ function makeRow(): Row {
   const words = element('span')
   const way = element('span', { class: 'way' }, words)
   const warning = element('span', { class: 'warning', hidden: '' })
-  const item = element('li', { class: 'person' }, face, element('span', { class: 'who' }, name, way, warning))
-  return { item, face, name, way, words, warning }
+  const follow = element('button', { type: 'button', class: 'follow' })
+  const item = element('li', { class: 'person' }, face, element('span', { class: 'who' }, name, way, warning), follow)
+  return { item, face, name, way, words, warning, follow }
 }

@@ -5,7 +5,7 @@ import { summarise } from './people.ts'
 import { personOf, type Knowledge } from './person.ts'
 
 const peer: Peer = { id: 'p1', presence: 'here', state: 'connected', path: null, buffered: 0, send: () => true }
-const knowledge: Knowledge = { identity: null, synced: true, dropped: 0 }
+const knowledge: Knowledge = { identity: null, inSync: true, client: 7, dropped: 0, unsigned: 0 }
 
 for (const [given, way] of [
   [{ state: 'connecting' }, 'connecting…'],
@@ -15,14 +15,17 @@ for (const [given, way] of [
   [{ path: { kind: 'direct', rtt: null } }, 'direct'],
   [{ path: { kind: 'direct', rtt: 0.4 } }, 'direct · < 1 ms'],
   [{ path: { kind: 'relay', rtt: 12.4 } }, 'relay · 12 ms'],
-] as [Partial<Peer>, string][]) {
+  [{ path: { kind: 'relay', protocol: 'tls', rtt: 12.4 } }, 'relay over TLS · 12 ms'],
+  [{ path: { kind: 'server', rtt: 80 } }, 'through the server · 80 ms'],
+  [{ path: { kind: 'tunnel', rtt: null } }, 'tunnel'],
+] as unknown as [Partial<Peer>, string][]) {
   test(`a peer is shown as ${way}`, () => {
     assert.equal(personOf({ ...peer, ...given }, knowledge).way, way)
   })
 }
 
 test('a peer whose text is still on its way is shown so', () => {
-  assert.equal(personOf({ ...peer, path: { kind: 'direct', rtt: 3 } }, { ...knowledge, synced: false }).way, 'direct · 3 ms · fetching the text…')
+  assert.equal(personOf({ ...peer, path: { kind: 'direct', rtt: 3 } }, { ...knowledge, inSync: false }).way, 'direct · 3 ms · fetching the text…')
 })
 
 test('a path counts only while it carries something', () => {
@@ -42,6 +45,8 @@ test('what a peer says of itself goes before the roster, and the roster before n
 test('unreadable messages are told', () => {
   assert.equal(personOf(peer, { ...knowledge, dropped: 1 }).warning, '1 unreadable message ignored')
   assert.equal(personOf(peer, { ...knowledge, dropped: 3 }).warning, '3 unreadable messages ignored')
+  assert.equal(personOf(peer, { ...knowledge, unsigned: 2 }).warning, '2 changes without a valid signature ignored')
+  assert.equal(personOf({ ...peer, trust: 'unverified' } as Peer, { ...knowledge, dropped: 1 }).warning, 'not verified; 1 unreadable message ignored')
   assert.equal(personOf(peer, knowledge).warning, '')
 })
 
@@ -53,6 +58,9 @@ test('a few words sum people up', () => {
   assert.equal(summarise([direct, direct]), '3 people, direct')
   assert.equal(summarise([relay]), '2 people, by relay')
   assert.equal(summarise([direct, relay]), '3 people, 1 by relay')
+  const server = personOf({ ...peer, path: { kind: 'server', rtt: 1 } } as unknown as Peer, knowledge)
+  assert.equal(summarise([server]), '2 people, by the server')
+  assert.equal(summarise([direct, relay, server]), '4 people, 1 by relay, 1 by the server')
   assert.equal(summarise([direct, connecting]), '3 people, 1 connecting')
   assert.equal(summarise([personOf(peer, knowledge)]), '2 people')
 })

@@ -1,7 +1,10 @@
 // What is known of each of the others, put into words.
-import type { Peer } from '../client/index.ts'
+import type { Path, Peer } from '../client/index.ts'
 import { readIdentity, type Identity } from './identity.ts'
 import { colours, type Colour } from './palette.ts'
+
+/** How edits get there: straight, by a TURN relay, or with the signaling server's own messages. */
+export type Way = 'direct' | 'relay' | 'server'
 
 /** One of the others, as the list shows it. */
 export interface Person {
@@ -10,21 +13,29 @@ export interface Person {
   readonly colour: Colour
   readonly chosen: boolean
   readonly state: Peer['state']
-  readonly path: 'direct' | 'relay' | null
+  readonly path: Way | null
   /** How the connection is doing, in words. */
   readonly way: string
   /** What the pointer is told: more than there is room for. */
   readonly detail: string
   /** Bad news, or nothing. */
   readonly warning: string
+  /** Told us everything, and is told everything. */
+  readonly inSync: boolean
+  /** By which their caret is known; null as long as they have not said. */
+  readonly client: number | null
 }
 
 /** What the page knows beside the room. */
 export interface Knowledge {
   /** Who the peer says it is, over its own channel; fresher than the roster. */
   readonly identity: Identity | null
-  readonly synced: boolean
+  readonly inSync: boolean
+  readonly client: number | null
+  /** Messages that could not be read. */
   readonly dropped: number
+  /** Edits that nobody signed who may write, and so were dropped. */
+  readonly unsigned: number
 }
 
 /** Whether a peer belongs in the list: one that says goodbye does not. */
@@ -32,25 +43,31 @@ export function isThere(peer: Peer): boolean {
   return peer.presence !== 'leaving'
 }
 
-export function personOf(peer: Peer, { identity, synced, dropped }: Knowledge): Person {
+export function personOf(peer: Peer, { identity, inSync, client, dropped, unsigned }: Knowledge): Person {
   const roster = readIdentity({ ...(peer.meta as object | null | undefined), name: peer.name })
   const nobody: Identity = { name: peer.name ?? 'Somebody', colour: colourFor(peer.id), chosen: false }
   const { name, colour, chosen } = identity ?? roster ?? nobody
-  const path = peer.state === 'connected' ? (peer.path?.kind ?? null) : null
   return {
     id: peer.id,
     name,
     colour,
     chosen,
     state: peer.state,
-    path,
-    way: wayOf(peer, synced),
+    path: peer.state === 'connected' && peer.path !== null ? wayIs(peer.path.kind) : null,
+    way: wayOf(peer, inSync),
     detail: detailOf(peer),
-    warning: dropped === 0 ? '' : `${dropped} unreadable ${dropped === 1 ? 'message' : 'messages'} ignored`,
+    warning: warningOf(peer, dropped, unsigned),
+    inSync: peer.state === 'connected' && inSync,
+    client,
   }
 }
 
-function wayOf(peer: Peer, synced: boolean): string {
+/** Kinds of paths that are not known here yet are named as what they are not: direct. */
+function wayIs(kind: string): Way {
+  return kind === 'direct' || kind === 'server' ? kind : 'relay'
+}
+
+function wayOf(peer: Peer, inSync: boolean): string {
   switch (peer.state) {
     case 'connecting':
       return 'connecting…'
@@ -59,11 +76,26 @@ function wayOf(peer: Peer, synced: boolean): string {
     case 'closed':
       return 'not connected'
     case 'connected': {
-      const parts = [peer.path?.kind ?? 'connected']
+      const parts = [pathInWords(peer.path)]
       if (peer.path !== null && peer.path.rtt !== null) parts.push(milliseconds(peer.path.rtt))
-      if (!synced) parts.push('fetching the text…')
+      if (!inSync) parts.push('fetching the text…')
       return parts.join(' · ')
     }
+  }
+}
+
+function pathInWords(path: Path | null): string {
+  if (path === null) return 'connected'
+  const kind: string = path.kind
+  switch (kind) {
+    case 'direct':
+      return 'direct'
+    case 'relay':
+      return path.protocol === undefined ? 'relay' : `relay over ${path.protocol.toUpperCase()}`
+    case 'server':
+      return 'through the server'
+    default:
+      return kind
   }
 }
 
@@ -71,14 +103,33 @@ function milliseconds(rtt: number): string {
   return rtt < 1 ? '< 1 ms' : `${Math.round(rtt)} ms`
 }
 
-function detailOf({ state, path, presence }: Peer): string {
+function detailOf(peer: Peer): string {
+  const { state, path, presence } = peer
   const parts: string[] = []
   if (state === 'connected' && path !== null) {
     const over = path.protocol === undefined ? '' : ` over ${path.protocol.toUpperCase()}`
-    parts.push(path.kind === 'direct' ? `Edits go directly between the browsers${over}` : `Edits go through the relay${over}, encrypted`)
+    const how: Record<Way, string> = {
+      direct: `Edits go directly between the browsers${over}`,
+      relay: `Edits go through the relay${over}, encrypted`,
+      server: 'Edits go through the signaling server, which is slower',
+    }
+    parts.push(how[wayIs(path.kind)])
   }
   if (presence === 'away') parts.push('not seen by the signaling server just now')
   return parts.join('; ')
+}
+
+function warningOf(peer: Peer, dropped: number, unsigned: number): string {
+  const parts: string[] = []
+  if (trustOf(peer) === 'unverified') parts.push('not verified')
+  if (unsigned > 0) parts.push(`${unsigned} ${unsigned === 1 ? 'change' : 'changes'} without a valid signature ignored`)
+  if (dropped > 0) parts.push(`${dropped} unreadable ${dropped === 1 ? 'message' : 'messages'} ignored`)
+  return parts.join('; ')
+}
+
+/** What the room knows of who is at the other end, where it can tell. */
+function trustOf(peer: Peer): unknown {
+  return 'trust' in peer ? peer.trust : undefined
 }
 
 /** A colour for somebody who named none, always the same one. */

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SignalError, type LinkState } from '../client/index.ts'
-import { describe, troubleAfter, type Situation } from './status.ts'
+import { describe, keptInWords, linkInWords, troubleAfter, type Situation } from './status.ts'
 
 const open: LinkState = { name: 'open', via: 'websocket' }
 const lost = new SignalError('network', 'no answer', 'resume')
 const waiting: LinkState = { name: 'waiting', attempt: 3, retryAt: 9_000, error: lost }
 const refused = (code: string): LinkState => ({ name: 'waiting', attempt: 3, retryAt: 9_000, error: new SignalError(code, code) })
 const direct = { state: 'connected', path: 'direct' } as const
+const served = { state: 'connected', path: 'server' } as const
 const relayed = { state: 'connected', path: 'relay' } as const
 const connecting = { state: 'connecting', path: null } as const
 const unmeasured = { state: 'connected', path: null } as const
@@ -30,12 +31,15 @@ for (const [situation, text, tone] of [
   [{ link: { name: 'closed', error: new SignalError('not_found', 'no') } }, 'There is no signaling server at this address', 'bad'],
   [{ link: open, relayMissing: true }, 'Only relayed connections are allowed, and this server has no relay', 'bad'],
   [{ link: open, relayMissing: true, people: [connecting] }, 'Only relayed connections are allowed, and this server has no relay', 'bad'],
-  [{ link: waiting, online: false }, 'Offline. Go on writing: the others get it when you are back', 'bad'],
+  [{ link: waiting, online: false }, 'Offline. Changes are kept here: the others get them when you are back', 'bad'],
+  [{ link: waiting, online: false, kept: 'unsaved' }, 'Offline. Keep this page open: the others get your changes when you are back', 'bad'],
   [{ link: open }, 'Connected to the signaling server. Nobody else is here yet', 'good'],
   [{ link: open, people: [connecting] }, 'Connecting to 1 peer…', 'busy'],
   [{ link: open, people: [direct] }, 'Editing directly with 1 peer', 'good'],
   [{ link: open, people: [direct, direct] }, 'Editing directly with 2 peers', 'good'],
   [{ link: open, people: [unmeasured] }, 'Editing with 1 peer', 'good'],
+  [{ link: open, people: [served] }, 'Editing with 1 peer through the server', 'good'],
+  [{ link: open, people: [direct, relayed, served] }, 'Editing with 3 peers, 1 of them through the relay, 1 of them through the server', 'good'],
   [{ link: open, people: [relayed, relayed] }, 'Editing with 2 peers through the relay', 'good'],
   [{ link: open, people: [direct, relayed, connecting] }, 'Editing with 2 peers, 1 of them through the relay, connecting to 1 more', 'good'],
   [{ link: waiting, people: [direct, direct] }, 'Signaling is reconnecting – edits still flow to 2 peers', 'warn'],
@@ -47,7 +51,7 @@ for (const [situation, text, tone] of [
 ] as [Partial<Situation> & Pick<Situation, 'link'>, string, string][]) {
   test(`it says: ${text}`, () => {
     const trouble = troubleAfter(null, situation.link)
-    const status = describe({ trouble, people: [], online: true, capable: true, relayMissing: false, ...situation })
+    const status = describe({ trouble, people: [], online: true, capable: true, relayMissing: false, kept: 'saved', ...situation })
     assert.equal(status.text, text)
     assert.equal(status.tone, tone)
     assert.equal(status.retryAt, situation.link.name === 'waiting' ? 9_000 : null)
@@ -61,7 +65,7 @@ test('what went wrong is said until it works again, not anew with each try', () 
   let trouble: SignalError | null = null
   for (const link of [...tries, open]) {
     trouble = troubleAfter(trouble, link)
-    const { text } = describe({ link, trouble, people: [], online: true, capable: true, relayMissing: false })
+    const { text } = describe({ link, trouble, people: [], online: true, capable: true, relayMissing: false, kept: 'saved' })
     if (texts.at(-1) !== text) texts.push(text)
   }
   assert.deepEqual(texts, [
@@ -69,4 +73,22 @@ test('what went wrong is said until it works again, not anew with each try', () 
     'This text has as many people as it may have. You get in when somebody leaves',
     'Connected to the signaling server. Nobody else is here yet',
   ])
+})
+
+for (const [kept, inSync, words] of [
+  [{ state: 'opening' }, [], ''],
+  [{ state: 'saved' }, [], 'Saved here'],
+  [{ state: 'saving' }, [false], 'Saving…'],
+  [{ state: 'unsaved', why: 'full' }, [true, true, false], 'In sync with 2 · not saved here'],
+  [{ state: 'saved' }, [true], 'In sync with 1 · saved here'],
+] as const) {
+  test(`with ${inSync.length} others and the text ${kept.state} it says: ${words}`, () => {
+    assert.equal(keptInWords(kept, inSync.map((each) => ({ inSync: each }))), words)
+  })
+}
+
+test('the way of signaling is named, also when it is a new one', () => {
+  assert.equal(linkInWords(open), 'Signaling by a WebSocket')
+  assert.equal(linkInWords({ name: 'open', via: 'carrier pigeon' } as unknown as LinkState), 'Signaling by carrier pigeon')
+  assert.equal(linkInWords(waiting), '')
 })

@@ -1,7 +1,8 @@
 // The line that tells how things are: the truth about the room, in one sentence.
 import type { Clock, LinkState, SignalError } from '../client/index.ts'
 import { byId, setText } from './element.ts'
-import type { Person } from './person.ts'
+import type { Kept } from './keeping.ts'
+import type { Person, Way } from './person.ts'
 
 /** What the sentence is made of. */
 export interface Situation {
@@ -15,6 +16,8 @@ export interface Situation {
   readonly capable: boolean
   /** Whether only relayed paths are allowed, and there is no relay. */
   readonly relayMissing: boolean
+  /** Whether the text outlives this page. */
+  readonly kept: Kept['state']
 }
 
 export interface Status {
@@ -41,7 +44,7 @@ export function troubleAfter(before: SignalError | null, link: LinkState): Signa
   return link.name === 'open' ? null : link.name === 'waiting' ? link.error : before
 }
 
-export function describe({ link, trouble, people, online, capable, relayMissing }: Situation): Status {
+export function describe({ link, trouble, people, online, capable, relayMissing, kept }: Situation): Status {
   const connected = people.filter((person) => person.state === 'connected')
   const rest = people.length - connected.length
   const retryAt = link.name === 'waiting' ? link.retryAt : null
@@ -64,9 +67,14 @@ export function describe({ link, trouble, people, online, capable, relayMissing 
   if (connected.length > 0) {
     return { tone: 'warn', text: `Signaling is reconnecting – edits still flow to ${count(connected.length)}`, retryAt }
   }
-  if (!online) return { tone: 'bad', text: 'Offline. Go on writing: the others get it when you are back', retryAt }
+  if (!online) return { tone: 'bad', text: offline(kept), retryAt }
   if (trouble !== null) return { ...inWords(trouble), retryAt }
   return { tone: 'busy', text: link.name === 'waiting' || link.attempt > 1 ? 'Reconnecting to the signaling server…' : 'Connecting to the signaling server…', retryAt }
+}
+
+function offline(kept: Kept['state']): string {
+  if (kept === 'unsaved') return 'Offline. Keep this page open: the others get your changes when you are back'
+  return 'Offline. Changes are kept here: the others get them when you are back'
 }
 
 function inWords({ code, retry, message }: SignalError): Pick<Status, 'tone' | 'text'> {
@@ -79,12 +87,31 @@ function inWords({ code, retry, message }: SignalError): Pick<Status, 'tone' | '
 }
 
 function editingWith(connected: Situation['people']): string {
-  const relayed = connected.filter((person) => person.path === 'relay').length
-  const known = connected.every((person) => person.path !== null)
+  const on = (way: Way | null): number => connected.filter((person) => person.path === way).length
   const everybody = count(connected.length)
-  if (relayed === 0) return known ? `Editing directly with ${everybody}` : `Editing with ${everybody}`
-  if (relayed === connected.length) return `Editing with ${everybody} through the relay`
-  return `Editing with ${everybody}, ${relayed} of them through the relay`
+  if (on('direct') === connected.length) return `Editing directly with ${everybody}`
+  const detours = (['relay', 'server'] as const).filter((way) => on(way) > 0)
+  const [only] = detours
+  if (only !== undefined && on(only) === connected.length) return `Editing with ${everybody} through the ${only}`
+  return [`Editing with ${everybody}`, ...detours.map((way) => `${on(way)} of them through the ${way}`)].join(', ')
+}
+
+/** What the page keeps and shares, in a few words. */
+export function keptInWords(kept: Kept, people: readonly Pick<Person, 'inSync'>[]): string {
+  const inSync = people.filter((person) => person.inSync).length
+  const parts = inSync === 0 ? [] : [`In sync with ${inSync}`]
+  if (kept.state === 'saved') parts.push('saved here')
+  if (kept.state === 'saving') parts.push('saving…')
+  if (kept.state === 'unsaved') parts.push('not saved here')
+  return parts.join(' · ').replace(/^./, (first) => first.toUpperCase())
+}
+
+/** How signaling reaches this page. */
+export function linkInWords(link: LinkState): string {
+  if (link.name !== 'open') return ''
+  const via: string = link.via
+  const names: Readonly<Record<string, string>> = { websocket: 'a WebSocket', sse: 'server-sent events', poll: 'long polls', long: 'long polls', short: 'short polls' }
+  return `Signaling by ${names[via] ?? via}`
 }
 
 function count(peers: number): string {
@@ -103,9 +130,10 @@ export class StatusLine {
     this.#clock = clock
   }
 
-  show({ tone, text, retryAt }: Status, link: LinkState['name']): void {
+  show({ tone, text, retryAt }: Status, link: LinkState): void {
     this.#line.dataset['tone'] = tone
-    this.#line.dataset['link'] = link
+    this.#line.dataset['link'] = link.name
+    this.#line.title = linkInWords(link)
     setText(this.#text, text)
     this.#stopTick?.()
     this.#stopTick = null
