@@ -21,6 +21,13 @@ const flags = [
 /** What the browser itself writes to the console when a server is not there. */
 const networkNoise = /^Failed to load resource: |^WebSocket connection to '.*' failed: /
 
+/** Starts a browser that can be killed; returns it, and what kills it. */
+export async function launchMortal() {
+  const server = await chromium.launchServer({ executablePath, args: flags })
+  const browser = await chromium.connect(server.wsEndpoint())
+  return { browser, kill: () => server.process().kill('SIGKILL') }
+}
+
 /** Starts the browser; `more` are flags beside the usual ones. */
 export async function launch(...more) {
   return launchAt(executablePath, ...more)
@@ -49,7 +56,7 @@ export class Editor {
   }
 
   /** Opens the editor as somebody called `name`; `query` adds to the address, the rest is for the browser context. */
-  static async open(browser, server, { room, name, query = '', prepare, ...contextOptions }) {
+  static async open(browser, server, { room, name, query = '', address = `/?room=${room}${query}`, prepare, ...contextOptions }) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions })
     // Host candidates of pages with this permission are addresses, which need no multicast DNS.
     await context.grantPermissions(['camera', 'microphone', 'clipboard-read', 'clipboard-write'], { origin: server.origin })
@@ -58,8 +65,16 @@ export class Editor {
     editor.#watch()
     if (name !== undefined) await page.addInitScript(rememberName, name)
     if (prepare !== undefined) await page.addInitScript(prepare)
-    await page.goto(`${server.origin}/?room=${room}${query}`)
+    await page.goto(server.origin + address)
     return editor
+  }
+
+  /** Opens the same text, or another address, in another tab of the same browser. */
+  async tab(address = this.page.url()) {
+    const tab = new Editor(this.context, await this.context.newPage(), this.origin)
+    tab.#watch()
+    await tab.page.goto(address)
+    return tab
   }
 
   #watch() {

@@ -82,7 +82,7 @@ export class Keeping {
 
   /** The storage does not look whether what it writes arrives. */
   readonly #rejected = (event: PromiseRejectionEvent): void => {
-    if (!/QuotaExceededError/.test(String(event.reason))) return
+    if (!/QuotaExceededError|AbortError/.test(String(event.reason))) return
     event.preventDefault()
     this.#fail(full)
   }
