@@ -131,7 +131,7 @@ export class Mesh {
   /** Bytes on their way to one member above which a send is refused. */
   cap = Infinity
   /** Milliseconds that a message takes. */
-  delay = (): number => 5
+  delay = (_: Parcel): number => 5
   /** Milliseconds by which the second side of a connection learns later than the first that it is open. */
   lag = 0
   /** Which messages are lost. */
@@ -210,7 +210,7 @@ export class Mesh {
     this.sent.push(parcel)
     if (this.loses(parcel)) return
     remote.buffered += parcel.data.length
-    this.clock.after(this.delay(), () => {
+    this.clock.after(this.delay(parcel), () => {
       remote.buffered -= parcel.data.length
       const recipient = this.members.get(parcel.to)
       const sender = recipient?.remotes.get(parcel.from)
