@@ -2,7 +2,7 @@ import { chunks, chunkSize, payloadLength, Reassembly } from './framing.ts'
 import type { ChannelOptions } from './options.ts'
 
 /** Bytes given to the browser at once, and when to give it more. */
-const highWater = 1024 * 1024
+const highWater = 1024 * 1024 - chunkSize // with the last piece, no more than 1 MiB
 const lowWater = 256 * 1024
 
 /** The most bytes that wait behind what the browser has. One message may be larger, if nothing waits before it. */

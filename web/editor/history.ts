@@ -15,6 +15,7 @@ export class History {
   readonly #manager: Y.UndoManager
   #view: EditorView | null = null
   #before: Cursor | null = null // where the selection was when the text was last as it is
+  #turning = false // an undo or redo is under way: what was before it counts
 
   /** `origin` marks the changes that were made here. */
   constructor(text: Y.Text, origin: unknown, changed: (state: HistoryState) => void) {
@@ -43,19 +44,29 @@ export class History {
       }),
       EditorView.updateListener.of(({ view, state, selectionSet, docChanged }) => {
         this.#view = view
-        if (selectionSet || docChanged || this.#before === null) this.#before = cursorAt(text, state.selection.main)
+        if (!this.#turning && (selectionSet || docChanged || this.#before === null)) this.#before = cursorAt(text, state.selection.main)
       }),
     ]
     tell()
   }
 
   undo(): boolean {
-    this.#manager.undo()
-    return true
+    return this.#turn(() => this.#manager.undo())
   }
 
   redo(): boolean {
-    this.#manager.redo()
+    return this.#turn(() => this.#manager.redo())
+  }
+
+  #turn(run: () => void): true {
+    this.#turning = true
+    try {
+      run()
+    } finally {
+      this.#turning = false
+    }
+    const { main } = this.#view?.state.selection ?? {}
+    if (main !== undefined) this.#before = cursorAt(this.#text, main)
     return true
   }
 
