@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Editor, launch, sameText } from './browser.mjs'
+import { freshKeys } from './rooms.mjs'
 import { Server } from './server.mjs'
 
 const folder = process.argv[2]
@@ -14,16 +15,22 @@ if (folder === undefined) {
 }
 await mkdir(folder, { recursive: true })
 
-const text = `Field notes, late October
+const text = `# Field notes, late October
 
-The path to the lake was under water again, so we went around by the old mill. Two herons on the weir, one of them fishing. It did not mind us at all until the dog came.
+The path to the lake was **under water** again, so we went around by the old mill. Two herons on the weir, one of them fishing. It did not mind us *at all* until the dog came.
 
-To bring next time:
-  - the long rope and both lanterns
-  - something warm for the night
-  - the better map (Iris has it)
+## To bring next time
 
-Open question: do we cross at the ford, or walk up to the bridge? The bridge costs an hour. The ford costs dry feet, and after the rain of this week perhaps more than that.
+- [x] the long rope and both lanterns
+- [ ] something warm for the night
+- [ ] the better map, see [the archive](https://maps.example/1911)
+
+> Open question: do we cross at the ford, or walk up to the bridge?
+
+\`\`\`python
+def crossing(rain):  # litres since Monday
+    return "bridge" if rain > 40 else "ford"
+\`\`\`
 
 Decided: the bridge. `
 
@@ -37,8 +44,11 @@ try {
     for (const colorScheme of ['light', 'dark']) await threePeople(`${shape}-${colorScheme}`, { ...size, colorScheme }, '')
   }
   await threePeople('wide-relay', wide, '&ice=relay')
+  await reader('wide-reader', wide)
+  await reader('phone-reader', { ...phone, colorScheme: 'dark' })
   await alone('wide-alone', { ...wide, colorScheme: 'light' })
   await alone('phone-alone', { ...phone, colorScheme: 'dark' })
+  await alone('wide-no-key', wide, '')
   await badLink('wide-bad-link', wide)
 } finally {
   await browser.close()
@@ -47,6 +57,7 @@ try {
 
 async function threePeople(name, options, query) {
   const room = `field-notes-${name}`
+  query += freshKeys().write
   const iris = await Editor.open(browser, server, { room, name: 'Iris Moreau', query, ...options })
   const others = await Promise.all([
     Editor.open(browser, server, { room, name: 'Tomasz', query }),
@@ -62,9 +73,9 @@ async function threePeople(name, options, query) {
   await iris.page.locator('.way:has-text("ms")').nth(1).waitFor({ state: 'attached' })
 
   // Wren marks words in the first paragraph, Tomasz writes at the end; both names are on the screen.
-  await wren.page.getByText('The path to the lake').click()
+  await wren.page.getByText('The path to the lake').first().click()
   await wren.page.keyboard.press('Home')
-  for (let i = 0; i < 4; i++) await wren.page.keyboard.press('Control+ArrowRight')
+  for (let i = 0; i < 7; i++) await wren.page.keyboard.press('Control+ArrowRight')
   for (let i = 0; i < 5; i++) await wren.page.keyboard.press('Control+Shift+ArrowRight')
   await tomasz.typeAtEnd('We leave at seven', 20)
   await wren.page.keyboard.press('Control+Shift+ArrowRight')
@@ -92,14 +103,33 @@ async function threePeople(name, options, query) {
   for (const editor of [iris, ...others]) await editor.close()
 }
 
+/** Somebody with the link to read only follows somebody who writes. */
+async function reader(name, options) {
+  const [room, keys] = [`field-notes-${name}`, freshKeys()]
+  const tomasz = await Editor.open(browser, server, { room, name: 'Tomasz', query: keys.write })
+  const iris = await Editor.open(browser, server, { room, name: 'Iris Moreau', query: keys.read, ...options })
+  await iris.connectedTo('Tomasz')
+  await tomasz.content.focus()
+  await tomasz.page.keyboard.insertText(text)
+  await sameText([iris, tomasz], (shown) => assert.match(shown, /bridge/), 5_000)
+  if (options.isMobile) await iris.page.locator('#people-toggle').click()
+  await iris.page.getByRole('button', { name: 'Follow Tomasz' }).click()
+  if (options.isMobile) await iris.page.locator('#panel-close').click()
+  await tomasz.page.keyboard.type('Seven o’clock.')
+  await iris.page.locator('.way:has-text("ms")').first().waitFor({ state: 'attached' })
+  await sleep(800)
+  await iris.page.screenshot({ path: join(folder, `${name}.png`) })
+  for (const editor of [iris, tomasz]) await editor.close()
+}
+
 async function colour(editor, name) {
   await editor.page.locator('#own-colour').click()
   await editor.page.locator(`.swatch.of-${name}`).click()
   await editor.page.keyboard.press('Escape')
 }
 
-async function alone(name, options) {
-  const editor = await Editor.open(browser, server, { room: 'quiet-harbour-k3m8xq2v', name: 'Iris Moreau', ...options })
+async function alone(name, options, query = freshKeys().write) {
+  const editor = await Editor.open(browser, server, { room: 'quiet-harbour-k3m8xq2v', name: 'Iris Moreau', query, ...options })
   await sleep(700)
   await editor.page.screenshot({ path: join(folder, `${name}.png`) })
   await editor.close()

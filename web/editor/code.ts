@@ -88,7 +88,7 @@ function parserOf({ keywords, atoms, comment, block, quotes }: Language, anyCase
     copyState: (state) => ({ ...state }),
     token(stream, state) {
       if (state.until !== null) return goOn(state.until)
-      if (stream.eatSpace()) return null
+      if (stream.eatSpace()) return 'operator' // as wide as the rest of the code
       if (stream.match(comment) !== null) {
         stream.skipToEnd()
         return 'comment'

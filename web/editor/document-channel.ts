@@ -297,6 +297,7 @@ export class DocumentChannel {
       const lines = [...this.#lines.values()]
       const line = lines[Math.floor(random() * lines.length)]
       if (line !== undefined) this.#compare(line)
+      for (const each of lines) if (!each.synced) this.#ask(each) // its answer may be lost
     })
   }
 

@@ -67,7 +67,6 @@ export class People {
     }
     setText(warning, person.warning)
     warning.hidden = person.warning === ''
-    setText(follow, followed ? 'Following' : 'Follow')
     follow.setAttribute('aria-pressed', String(followed))
     follow.setAttribute('aria-label', `Follow ${person.name}`)
     follow.title = followed ? 'Stop following' : `Scroll with ${person.name}’s caret`
@@ -117,7 +116,7 @@ function makeRow(): Row {
   const words = element('span')
   const way = element('span', { class: 'way' }, words)
   const warning = element('span', { class: 'warning', hidden: '' })
-  const follow = element('button', { type: 'button', class: 'follow' })
+  const follow = element('button', { type: 'button', class: 'follow' }, icon('eye'))
   const item = element('li', { class: 'person' }, face, element('span', { class: 'who' }, name, way, warning), follow)
   return { item, face, name, way, words, warning, follow }
 }

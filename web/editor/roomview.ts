@@ -45,7 +45,7 @@ export class RoomView {
     addEventListener('online', show)
     addEventListener('offline', show)
     byId('unfollow', HTMLButtonElement).addEventListener('click', () => this.unfollow())
-    document.addEventListener('keydown', ({ key }) => key === 'Escape' && this.unfollow())
+    document.addEventListener('keydown', ({ key, defaultPrevented }) => key === 'Escape' && !defaultPrevented && this.unfollow())
     show()
   }
 

@@ -32,7 +32,9 @@ export function wireSheet(): void {
   closer.addEventListener('click', () => set(false))
   shade.addEventListener('click', () => set(false))
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && open && narrow.matches) set(false)
+    if (event.key !== 'Escape' || !open || !narrow.matches) return
+    event.preventDefault() // one key, one thing
+    set(false)
   })
   narrow.addEventListener('change', () => {
     open = false
