@@ -55,7 +55,7 @@ func (e *Engine) allocate(r *request) {
 	a.allowance = e.cfg.Limit.Enter(a.client.Addr.Addr(), r.now)
 	e.counters.Allocated++
 	e.counters.AllocatedBy[a.client.Transport]++
-	a.serial = e.counters.Allocated
+	a.serial = e.shared.serial.Add(1)
 	e.cfg.Began(a.info())
 	e.answerAllocate(r, a)
 }

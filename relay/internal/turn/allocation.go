@@ -20,7 +20,7 @@ type allocation struct {
 	client   Client
 	key      tuple
 	id       [12]byte // transaction that made it
-	serial   uint64   // it is so many-th of its engine
+	serial   uint64   // it is so many-th of its relay
 	username string
 	user     string
 	source   [16]byte
@@ -55,7 +55,7 @@ type allocation struct {
 
 // Info describes an allocation.
 type Info struct {
-	Serial    uint64 // grows from one allocation of an engine to the next
+	Serial    uint64 // grows from one allocation of a relay to the next
 	Client    Client
 	Username  string
 	User      string

@@ -94,7 +94,7 @@ func (e *Engine) unsigned(r *request, code stun.ErrorCode, why Refusal) bool {
 
 // mayAnswer reports whether an answer is within the budget for strangers, or not to one.
 func (e *Engine) mayAnswer(r *request) bool {
-	if r.proven || e.budget.allow(r.now.UnixNano(), r.client.Addr.Addr()) {
+	if r.proven || e.shared.budget.allow(r.now.UnixNano(), r.client.Addr.Addr(), int64(e.cfg.AnswersPerSource), int64(e.cfg.Answers)) {
 		return true
 	}
 	e.drop(DroppedBudget)

@@ -70,7 +70,7 @@ type Config struct {
 	Answers          int // per second, to all of them; default 20000
 
 	// Alternate returns where a client should go while the relay drains: a server of the same
-	// family and transport, and for TLS its domain if it has one.
+	// family and transport, and for TLS its domain if it has one. Engines call it at the same time.
 	Alternate func(c Client) (server netip.AddrPort, domain string, ok bool)
 
 	// Began and Ended are told of allocations: for logs, for usage by user, and to close the

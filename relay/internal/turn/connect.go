@@ -46,15 +46,21 @@ func (e *Engine) connect(r *request) {
 	relay.listener.Connect(peer, c.id)
 }
 
-// connectInside connects two TCP allocations of this engine to each other. An address of the relay
+// connectInside connects two TCP allocations of this relay to each other. An address of the relay
 // where none listens cannot be connected to: the connection would end at another service of the host.
 func (e *Engine) connectInside(r *request, from *Relay, to netip.AddrPort) {
-	target := e.streams[to]
-	if target == nil {
+	target, found := e.shared.streams.at(to)
+	if !found {
 		e.refuse(r, stun.CodeConnTimeoutOrFailure, RefusedConnect)
 		return
 	}
-	other, ok := e.incoming(r.now, target, from.relayed)
+	if target.engine != e.cfg.Index {
+		c := e.addConnection(r.alloc, to, r.now.Add(connectPatience))
+		c.request = r.kept()
+		e.sink.Call(target.engine, c.id, from.relayed, target.relayed)
+		return
+	}
+	other, ok := e.incoming(r.now, target.relay, from.relayed)
 	if !ok {
 		e.refuse(r, stun.CodeConnTimeoutOrFailure, RefusedConnect)
 		return
@@ -63,6 +69,17 @@ func (e *Engine) connectInside(r *request, from *Relay, to netip.AddrPort) {
 	e.shared.connections.opened(c)
 	e.sink.Join(c.id, other)
 	e.answerConnect(r, c)
+}
+
+// Called handles a connection from another engine's allocation to one of this engine's, which that has asked for by
+// [Sink.Call]. It returns the connection's id on this side, or false if it is not wanted.
+func (e *Engine) Called(now time.Time, from, to netip.AddrPort) (uint32, bool) {
+	at, found := e.shared.streams.at(to)
+	if !found || at.engine != e.cfg.Index {
+		e.drop(DroppedClosed)
+		return 0, false
+	}
+	return e.incoming(now, at.relay, from)
 }
 
 // kept returns the request for an answer that comes later, when its packet is gone.
@@ -82,7 +99,7 @@ func (e *Engine) answerConnect(r *request, c *connection) {
 	e.finish(r)
 }
 
-// Connected says that a Connect of a Listener has succeeded. The peer must not be read from before a client is
+// Connected says that a Connect of a Listener, or a Call, has succeeded. The peer must not be read from before a client is
 // bound, but for up to 64 KiB to be passed on then. If it returns false, the connection must be closed.
 func (e *Engine) Connected(now time.Time, id uint32) bool {
 	c := e.shared.connections.get(id, e.cfg.Index)
@@ -98,7 +115,7 @@ func (e *Engine) Connected(now time.Time, id uint32) bool {
 	return true
 }
 
-// Failed says that a Connect of a Listener has failed.
+// Failed says that a Connect of a Listener, or a Call, has failed.
 func (e *Engine) Failed(id uint32) {
 	c := e.shared.connections.get(id, e.cfg.Index)
 	if c == nil || c.request == nil {

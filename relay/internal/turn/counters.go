@@ -87,6 +87,8 @@ type Flow struct {
 
 func (f *Flow) add(n int) { f.Packets++; f.Bytes += uint64(n) }
 
+func (f *Flow) sum(other Flow) { f.Packets += other.Packets; f.Bytes += other.Bytes }
+
 // Counters count what one engine did. They belong to whoever calls the engine.
 type Counters struct {
 	Allocated    uint64 // allocations made
@@ -98,6 +100,25 @@ type Counters struct {
 	RefusalsBy   [refusals]uint64
 	DropsBy      [drops]uint64
 	AuthFailures uint64 // requests whose user or password was wrong
+}
+
+// Add adds what another engine has counted.
+func (c *Counters) Add(other Counters) {
+	c.Allocated += other.Allocated
+	c.Bindings += other.Bindings
+	c.AuthFailures += other.AuthFailures
+	c.ToPeers.sum(other.ToPeers)
+	c.FromPeers.sum(other.FromPeers)
+	for i := range c.AllocatedBy {
+		c.AllocatedBy[i] += other.AllocatedBy[i]
+		c.EndedBy[i] += other.EndedBy[i]
+	}
+	for i, n := range other.RefusalsBy {
+		c.RefusalsBy[i] += n
+	}
+	for i, n := range other.DropsBy {
+		c.DropsBy[i] += n
+	}
 }
 
 // Refusals returns what was refused, by name, without zeros.

@@ -6,10 +6,10 @@ import (
 )
 
 // directory knows which allocation has which relayed address, so that packets between two of them
-// stay inside. Only packets to addresses of the relay look here.
+// stay inside. Only packets to addresses of the relay look here, and connections.
 type directory struct {
 	mu     sync.RWMutex
-	byAddr map[netip.AddrPort]place // guarded by mu; UDP relays
+	byAddr map[netip.AddrPort]place // guarded by mu
 }
 
 // place is where a relayed address leads.

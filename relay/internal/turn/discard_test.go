@@ -13,6 +13,7 @@ type discard struct{}
 
 func (discard) ToClient(Client, Packet)                            {}
 func (discard) Across(int, netip.AddrPort, netip.AddrPort, []byte) {}
+func (discard) Call(int, uint32, netip.AddrPort, netip.AddrPort)   {}
 func (discard) Join(uint32, uint32)                                {}
 func (discard) CloseConn(uint32)                                   {}
 func (discard) Send(netip.AddrPort, []byte, bool)                  {}

@@ -2,7 +2,6 @@ package turn
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/pion/stun/v3"
@@ -17,11 +16,9 @@ type Engine struct {
 	ports    Ports
 	policy   Policy
 	nonces   noncer
-	budget   budget
 	counters Counters
 
 	allocations map[tuple]*allocation
-	streams     listeners
 	schedule    schedule
 	reserved    []*reservation // made by this engine, in the order they expire
 	lease       lease          // of the shared pool
@@ -54,9 +51,7 @@ func New(cfg Config) (*Engine, error) {
 		ports:       cfg.Ports,
 		policy:      cfg.Policy,
 		nonces:      newNoncer(cfg.Shared.nonceKey[:], feature),
-		budget:      newBudget(cfg.AnswersPerSource, cfg.Answers),
 		allocations: make(map[tuple]*allocation),
-		streams:     make(listeners),
 		in:          stun.NewWithOptions(stun.WithStrict(true)),
 		out:         stun.New(),
 	}
@@ -176,7 +171,8 @@ func (e *Engine) Allocation(c Client) (Info, bool) {
 	return Info{}, false
 }
 
-// Clients calls f for every client that has an allocation, with the allocation's serial number.
+// Clients calls f for every client that has an allocation, with the allocation's serial number. One that is not among them
+// has a number above that which [Shared.Serial] returns before.
 func (e *Engine) Clients(f func(c Client, serial uint64)) {
 	for _, a := range e.allocations {
 		f(a.client, a.serial)
@@ -203,16 +199,4 @@ func (e *Engine) live(key tuple, now time.Time) *allocation {
 		return nil
 	}
 	return a
-}
-
-// listeners are the TCP relays of one engine.
-type listeners map[netip.AddrPort]*Relay
-
-func (l listeners) leave(r *Relay) { delete(l, r.relayed); delete(l, r.bound) }
-
-func (l listeners) enter(r *Relay) {
-	l[r.relayed] = r
-	if r.bound.IsValid() {
-		l[r.bound] = r
-	}
 }

@@ -37,6 +37,7 @@ type bench struct {
 	closed []uint32 // peer connections
 	joined [][2]uint32
 	dialed []dialed
+	called []called
 	open   map[netip.AddrPort]*socket
 	next   uint16 // port
 	fail   map[Family]error
@@ -57,6 +58,12 @@ type posted struct {
 type dialed struct {
 	from, to netip.AddrPort
 	id       uint32
+}
+
+type called struct {
+	engine   int
+	id       uint32
+	from, to netip.AddrPort
 }
 
 // socket is a relay socket that is only written down.
@@ -138,6 +145,24 @@ func (b *bench) ToClient(c Client, p Packet) {
 
 func (b *bench) Across(engine int, from, to netip.AddrPort, body []byte) {
 	b.lab.engines[engine].FromInside(b.lab.now, from, to, slices.Clone(body))
+}
+
+// Call is answered by reply: the engine is in a method of its own.
+func (b *bench) Call(engine int, id uint32, from, to netip.AddrPort) {
+	b.called = append(b.called, called{engine, id, from, to})
+}
+
+// reply lets the engines that were called answer, and returns how many connections came of it.
+func (b *bench) reply() (made int) {
+	for _, c := range b.called {
+		if _, ok := b.lab.engines[c.engine].Called(b.lab.now, c.from, c.to); ok && b.Connected(b.lab.now, c.id) {
+			made++
+		} else {
+			b.Failed(c.id)
+		}
+	}
+	b.called = nil
+	return made
 }
 
 func (b *bench) Join(x, y uint32)    { b.joined = append(b.joined, [2]uint32{x, y}) }
@@ -235,16 +260,16 @@ func (l *lab) pass(d time.Duration) {
 func (l *lab) idle() {
 	l.t.Helper()
 	for i, b := range l.engines {
-		if len(b.allocations) != 0 || len(b.schedule) != 0 || len(b.reserved) != 0 || len(b.streams) != 0 || len(b.open) != 0 {
-			l.t.Errorf("engine %d has %d allocations, %d in the schedule, %d reservations, %d listeners, %d sockets open; want none",
-				i, len(b.allocations), len(b.schedule), len(b.reserved), len(b.streams), len(b.open))
+		if len(b.allocations) != 0 || len(b.schedule) != 0 || len(b.reserved) != 0 || len(b.open) != 0 {
+			l.t.Errorf("engine %d has %d allocations, %d in the schedule, %d reservations, %d sockets open; want none",
+				i, len(b.allocations), len(b.schedule), len(b.reserved), len(b.open))
 		}
 		if !b.Next().IsZero() {
 			l.t.Errorf("engine %d waits for %v, want for nothing", i, b.Next())
 		}
 	}
 	s := l.shared
-	if n := len(s.directory.byAddr) + len(s.kept.byToken) + len(s.connections.byID) + len(s.quota.users) + len(s.quota.sources) + s.quota.sum + s.quota.count; n != 0 {
+	if n := len(s.directory.byAddr) + len(s.streams.byAddr) + len(s.kept.byToken) + len(s.connections.byID) + len(s.quota.users) + len(s.quota.sources) + s.quota.sum + s.quota.count; n != 0 {
 		l.t.Errorf("what is shared is not empty: %+v", s.quota.users)
 	}
 }

@@ -191,6 +191,7 @@ func FuzzEngine(f *testing.F) {
 				for _, d := range b.dialed {
 					b.Connected(l.now, d.id)
 				}
+				b.reply()
 				b.dialed, b.out, b.closed, b.joined = nil, nil, nil, nil
 			}
 		}

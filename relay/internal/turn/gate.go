@@ -1,6 +1,9 @@
 package turn
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // gate lets so much pass in so much time. It holds the time up to which what has passed is paid for
 // (the generic cell rate algorithm), so it is one number and needs no timer.
@@ -15,6 +18,20 @@ func (g *gate) pass(now int64, cost, burst time.Duration) bool {
 	}
 	*g = gate(paid)
 	return true
+}
+
+// passShared is pass for a gate that several engines have.
+func passShared(g *atomic.Int64, now int64, cost, burst time.Duration) bool {
+	for {
+		old := g.Load()
+		own := gate(old)
+		if !own.pass(now, cost, burst) {
+			return false
+		}
+		if g.CompareAndSwap(old, int64(own)) {
+			return true
+		}
+	}
 }
 
 // price returns how long n of something take that comes at so many per second.

@@ -93,6 +93,67 @@ func TestConnectInside(t *testing.T) {
 	l.idle()
 }
 
+// So are two whose clients came to different engines.
+func TestConnectInsideFromEngineToEngine(t *testing.T) {
+	l := newLab(t, setup{engines: 2})
+	alice, aliceAt := l.tcpUser("alice", TCP)
+	bob := l.user("bob", TLS)
+	bob.b = l.engines[1]
+	bobAt := addrIn(t, bob.must(stun.MethodAllocate, transport(protocolTCP)), stun.AttrXORRelayedAddress)
+	connect := func() int {
+		t.Helper()
+		if got := codeOf(alice.once(stun.MethodConnect, peer(bobAt))); got != -1 {
+			t.Fatalf("Connect is answered %d before the other engine is asked", got)
+		}
+		return alice.b.reply()
+	}
+	if connect() != 0 || codeOf(alice.answered()) != 447 {
+		t.Error("connected without bob's permission")
+	}
+	bob.permit(aliceAt)
+	bob.b.sent = nil
+	if connect() != 1 {
+		t.Fatal("not connected")
+	}
+	answer, attempt := alice.answered(), bob.answered()
+	if codeOf(answer) != 0 || addrIn(t, attempt, stun.AttrXORPeerAddress) != aliceAt {
+		t.Errorf("alice is told %v, and bob %v", answer, attempt)
+	}
+	for user, want := range map[string]struct {
+		id    uint32
+		owner int
+	}{"alice": {connectionIn(t, answer), 0}, "bob": {connectionIn(t, attempt), 1}} {
+		v := l.user(user, TCP)
+		v.b = l.engines[1-want.owner]
+		if got := codeOf(v.once(stun.MethodConnectionBind, connectionID(want.id))); got != 0 || v.effect.Bound != want.id || v.effect.Owner != want.owner {
+			t.Errorf("%s binds at the other engine: %d, %+v", user, got, v.effect)
+		}
+	}
+	if got := codeOf(alice.once(stun.MethodConnect, peer(bobAt))); got != 446 {
+		t.Errorf("connecting again: %d, want 446", got)
+	}
+
+	// It may end while the other engine is asked.
+	carol, _ := l.tcpUser("alice", TCP)
+	carol.once(stun.MethodConnect, peer(bobAt))
+	bob.b.Gone(bob.client)
+	bob.b.drops(map[string]uint64{"peer-no-permission": 1})
+	if carol.b.reply() != 0 {
+		t.Error("connected with an allocation that has ended")
+	}
+	bob.b.drops(map[string]uint64{"closed": 1})
+	dave, daveAt := l.tcpUser("bob", TCP)
+	carol.permit(daveAt)
+	dave.once(stun.MethodConnect, peer(netip.AddrPortFrom(relay4, 9)))
+	alice.b.Gone(alice.client)
+	carol.b.Gone(carol.client)
+	if dave.b.reply() != 0 {
+		t.Error("connected for an allocation that has ended")
+	}
+	dave.b.Gone(dave.client)
+	l.idle()
+}
+
 func TestConnectionsAreBounded(t *testing.T) {
 	l := newLab(t, setup{change: func(c *Config) { c.Connections = 3; c.Bits = 8000 }})
 	u, relayed := l.tcpUser("alice", TCP)

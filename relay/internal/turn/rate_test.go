@@ -34,6 +34,25 @@ func TestNewPeersComeAtARate(t *testing.T) {
 	u.permit(nth(0)) // what is known is no new peer
 }
 
+// A stranger that comes to several engines, as one does that makes up ports, gets no more answers for it.
+func TestEnginesHaveOneBudgetForStrangers(t *testing.T) {
+	l := newLab(t, setup{engines: 3, change: func(c *Config) { c.Sink = discard{} }})
+	p := build(stun.MethodBinding, stun.ClassRequest)
+	var answered uint64
+	for range 10_000 {
+		l.now = l.now.Add(time.Millisecond)
+		for _, b := range l.engines {
+			b.FromClient(l.now, Client{Addr: netip.MustParseAddrPort("192.0.2.77:1"), Transport: UDP}, p)
+		}
+	}
+	for _, b := range l.engines {
+		answered += b.Counters().Bindings
+	}
+	if answered < 1000 || answered > 1300 {
+		t.Errorf("one source got %d answers in 10 s, want about 1000 and what may come at once", answered)
+	}
+}
+
 // Strangers over UDP get answers within a budget and leave nothing behind.
 func TestBudgetForStrangers(t *testing.T) {
 	l := newLab(t, setup{change: func(c *Config) { c.Sink = discard{}; c.AnswersPerSource, c.Answers = 100, 20000 }})

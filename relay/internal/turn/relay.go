@@ -56,7 +56,7 @@ func (e *Engine) adopt(r *Relay, o Opened) {
 	if r.port != nil {
 		e.shared.directory.enter(r, e.cfg.Index)
 	} else {
-		e.streams.enter(r)
+		e.shared.streams.enter(r, e.cfg.Index)
 	}
 }
 
@@ -86,7 +86,7 @@ func (e *Engine) closeRelay(r *Relay) {
 		r.port.Close()
 	}
 	if r.listener != nil {
-		e.streams.leave(r)
+		e.shared.streams.leave(r)
 		for _, c := range r.alloc.conns {
 			if familyOf(c.peer.Addr()) == r.family {
 				e.closeConnection(r.alloc, c)

@@ -20,10 +20,13 @@ type Limits struct {
 type Shared struct {
 	nonceKey [32]byte
 	draining atomic.Bool
+	serial   atomic.Uint64 // of the latest allocation
 	bits     pool
 
+	budget      budget
 	quota       quota
-	directory   directory
+	directory   directory // of UDP
+	streams     directory // of TCP
 	kept        reservations
 	connections connections
 
@@ -37,7 +40,9 @@ func NewShared(l Limits) *Shared {
 	random(s.nonceKey[:])
 	s.bits.rate = (l.Bits + 7) / 8
 	s.quota.init(l)
+	s.budget.init()
 	s.directory.byAddr = make(map[netip.AddrPort]place)
+	s.streams.byAddr = make(map[netip.AddrPort]place)
 	s.kept.byToken = make(map[token]*reservation)
 	s.connections.byID = make(map[uint32]*connection)
 	return s
@@ -51,6 +56,9 @@ func (s *Shared) Drain(on bool) { s.draining.Store(on) }
 
 // Live returns how many allocations there are.
 func (s *Shared) Live() int { return s.quota.live() }
+
+// Serial returns the serial number of the latest allocation.
+func (s *Shared) Serial() uint64 { return s.serial.Load() }
 
 // Revoke refuses a user until then. What the user has ends by a Revoke of each engine.
 func (s *Shared) Revoke(user string, now, until time.Time) {

@@ -21,18 +21,23 @@ func TestEnginesShareSafely(t *testing.T) {
 	tokens := make(chan stun.Setter, engines*100)
 	ids := make(chan uint32, engines*100)
 	for i := range labs {
-		labs[i] = newLab(t, setup{change: func(c *Config) { c.Shared, c.Index = shared, i }})
+		labs[i] = newLab(t, setup{change: func(c *Config) { c.Shared, c.Index, c.AnswersPerSource = shared, i, 1e6 }})
 		labs[i].shared = shared
 		labs[i].engines[0].next = uint16(50000 + 2000*i)
 		c := &labs[i].engines[0].cfg
 		c.Sink = elsewhere{labs[i].engines[0]}
 		labs[i].engines[0].sink = c.Sink
 	}
+	const rounds = 20
+	var hours [rounds / 5]sync.WaitGroup // which pass for all at once: there is one clock
+	for i := range hours {
+		hours[i].Add(engines)
+	}
 	var running sync.WaitGroup
 	for i, l := range labs {
 		running.Go(func() {
 			b := l.engines[0]
-			for n := range 20 {
+			for n := range rounds {
 				u := l.user("alice", UDP)
 				m := u.must(stun.MethodAllocate, transport(protocolUDP), attr(stun.AttrEvenPort, 0x80))
 				at := addrIn(t, m, stun.AttrXORRelayedAddress)
@@ -61,6 +66,8 @@ func TestEnginesShareSafely(t *testing.T) {
 				if n%5 == 4 {
 					shared.Revoke("carol", l.now, l.now.Add(time.Minute))
 					shared.Drain(false)
+					hours[n/5].Done()
+					hours[n/5].Wait()
 					l.pass(time.Hour)
 				}
 				if shared.Live() > engines*200 {

@@ -35,6 +35,10 @@ type Sink interface {
 	// client bound to one sends arrives at the client bound to the other.
 	Join(a, b uint32)
 
+	// Call asks another engine of the same relay, by its Called, for a connection between two TCP allocations, one of each. The
+	// addresses are theirs. This engine learns how that ended by Connected or Failed, for the connection with that id.
+	Call(engine int, id uint32, from, to netip.AddrPort)
+
 	// CloseConn closes a peer connection, whether it is being made, waits for its client or is
 	// bound to one, and then the client's connection with it.
 	CloseConn(id uint32)
