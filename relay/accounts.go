@@ -77,6 +77,6 @@ func newProber() credentials.Credential {
 // Prober returns a credential that is good as long as the server lives, for a program that tests whether it serves. It counts as a user of its
 // own, its allocations are neither logged, listed nor told to Config.Ended, and those that it has left behind end with this call.
 func (s *Server) Prober() (username, password string) {
-	s.worker.Revoke(s.prober.Username)
+	s.crew.Revoke(s.prober.Username)
 	return s.prober.Username, s.prober.Password
 }

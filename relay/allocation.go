@@ -44,7 +44,7 @@ func allocationOf(i turn.Info) Allocation {
 // Allocations returns the allocations that live and have an ID above after, by ID, so many at most: a page of all of them. The next
 // page is after the last one's ID.
 func (s *Server) Allocations(after uint64, most int) []Allocation {
-	infos := s.worker.Allocations(after, most)
+	infos := s.crew.Allocations(after, most)
 	all := make([]Allocation, len(infos))
 	for i, info := range infos {
 		all[i] = allocationOf(info)

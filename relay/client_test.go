@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -46,11 +47,26 @@ func newServer(t *testing.T, cfg Config) *Server {
 	}
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.UDPMode = cmp.Or(cfg.UDPMode, os.Getenv("PARLEY_TEST_UDP_MODE")) // to run the tests in another
+	cfg.Workers = cmp.Or(cfg.Workers, testWorkers(t))
 	server, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return server
+}
+
+// testWorkers is how many workers servers have in tests: several, unless the environment says otherwise.
+func testWorkers(t *testing.T) int {
+	t.Helper()
+	given := os.Getenv("PARLEY_TEST_WORKERS")
+	if given == "" {
+		return 3
+	}
+	n, err := strconv.Atoi(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // start makes a server serve on loopback until the test ends, and returns its address.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/parley-rtc/parley/relay/credentials"
@@ -46,6 +47,11 @@ type Config struct {
 	// UDP_GRO), "batch", many at a time without them, or "plain", one by one by package net. What the system lacks is done
 	// without. Default "offload".
 	UDPMode string
+
+	// Workers is how many workers share the clients, each of which moves packets on a processor of its own. Every UDP socket
+	// that is served is opened once more for each, and the system gives a client's datagrams always to the same. Where it cannot, one worker serves the
+	// socket. At most [MaxWorkers]. Default 0: as many as processors (GOMAXPROCS).
+	Workers int
 
 	// GetCertificate returns the certificate for a client that comes over TLS or DTLS. It may be called
 	// concurrently, and with a hello that says no more than the server's name. Without it the server speaks neither.
@@ -129,6 +135,17 @@ type Client struct {
 	Transport string // udp, tcp, tls or dtls
 }
 
+// MaxWorkers is how many workers a server may have at most.
+const MaxWorkers = 256
+
+// workers returns how many workers the server has. It is no part of resolving: the number of processors may change before a Reload.
+func (c Config) workers() int {
+	if c.Workers > 0 {
+		return c.Workers
+	}
+	return min(runtime.GOMAXPROCS(0), MaxWorkers)
+}
+
 // resolved returns the configuration with its defaults filled in, or every fault at once.
 func (c Config) resolved() (Config, error) {
 	var faults []error
@@ -142,6 +159,9 @@ func (c Config) resolved() (Config, error) {
 	c.UDPMode = cmp.Or(c.UDPMode, packet.Offload.String())
 	if _, known := packet.ParseMode(c.UDPMode); !known {
 		fault("UDPMode %q is not offload, batch or plain", c.UDPMode)
+	}
+	if c.Workers < 0 || c.Workers > MaxWorkers {
+		fault("Workers is %d, it must be 0 to %d", c.Workers, MaxWorkers)
 	}
 	c.resolveAddresses(fault)
 	c.MinPort, c.MaxPort = cmp.Or(c.MinPort, 49152), cmp.Or(c.MaxPort, 65535)

@@ -32,7 +32,7 @@ func (s *Server) Reload(cfg Config) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	s.access.Store(access)
-	ended := s.worker.SetPolicy(access.peers)
+	ended := s.crew.SetPolicy(access.peers)
 	s.cfg.Logger.Info("relay reloaded", "secrets", access.keyring.Len(), "users", len(access.users),
 		"allowed_peers", len(cfg.AllowPeers), "denied_peers", len(cfg.DenyPeers), "permissions_ended", ended)
 	return nil

@@ -25,7 +25,7 @@ type Server struct {
 	cfg    Config // but for what Reload changes
 	prober credentials.Credential
 	shared *turn.Shared
-	worker *worker.Worker
+	crew   *worker.Crew
 
 	reloading sync.Mutex // one at a time
 	access    atomic.Pointer[access]
@@ -46,7 +46,8 @@ func New(cfg Config) (*Server, error) {
 	})}
 	s.access.Store(access)
 	mode, _ := packet.ParseMode(cfg.UDPMode)
-	s.worker, err = worker.New(worker.Settings{
+	s.crew, err = worker.New(worker.Settings{
+		Workers:        cfg.workers(),
 		Mode:           mode,
 		Engine:         s.engine(),
 		Relays:         [2]worker.Address{{Bind: cfg.RelayBind, Public: cfg.PublicIP}, {Bind: cfg.RelayBindIPv6, Public: cfg.PublicIPv6}},
@@ -122,12 +123,12 @@ func (s *Server) engine() turn.Config {
 // A [net.UDPConn] is taken over: it is closed at once in favour of another descriptor, which packets are moved through in
 // batches, so closing it later does not end Serve. Any other socket is used by its own methods.
 func (s *Server) Serve(conn net.PacketConn) error {
-	return ending(conn.LocalAddr(), s.worker.ServePackets(conn))
+	return ending(conn.LocalAddr(), s.crew.ServePackets(conn))
 }
 
 // ServeTCP is [Server.Serve] for a TCP listener.
 func (s *Server) ServeTCP(l net.Listener) error {
-	return ending(l.Addr(), s.worker.ServeStreams(l, false))
+	return ending(l.Addr(), s.crew.ServeStreams(l, false))
 }
 
 // ServeTLS is [Server.Serve] for a TCP listener whose clients speak TLS. It needs GetCertificate.
@@ -136,14 +137,14 @@ func (s *Server) ServeTLS(l net.Listener) error {
 		_ = l.Close() // there is no use for it
 		return errors.New("relay: TLS needs GetCertificate")
 	}
-	return ending(l.Addr(), s.worker.ServeStreams(l, true))
+	return ending(l.Addr(), s.crew.ServeStreams(l, true))
 }
 
 // ServeConn serves one connection of a client until it ends, or until Shutdown or Close, and closes it: for listeners that
 // serve other protocols, too. It may have read nothing from conn that conn does not give again. A connection with a
 // method ConnectionState like that of [crypto/tls.Conn] is one over TLS; if it has HandshakeContext, too, that is called first. With
 // a method Since() time.Time it says when it was accepted: the 10 s that it has to authenticate count from then.
-func (s *Server) ServeConn(conn net.Conn) { s.worker.ServeConn(conn) }
+func (s *Server) ServeConn(conn net.Conn) { s.crew.ServeConn(conn) }
 
 // ending turns what ended serving into what callers know.
 func ending(addr net.Addr, err error) error {
@@ -160,7 +161,7 @@ func (s *Server) Revoke(user string) int {
 	now := time.Now()
 	until := now.Add(s.cfg.CredentialTTL)
 	s.shared.Revoke(user, now, until)
-	ended := s.worker.Revoke(user)
+	ended := s.crew.Revoke(user)
 	s.cfg.Logger.Info("user revoked", "user", user, "ended", ended, "until", until.UTC().Format(time.RFC3339))
 	return ended
 }
@@ -172,10 +173,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.shared.Drain(true)
 	var err error
 	select {
-	case <-s.worker.Idle():
+	case <-s.crew.Idle():
 	default:
 		select {
-		case <-s.worker.Idle():
+		case <-s.crew.Idle():
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -184,4 +185,4 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // Close ends every allocation and connection, and waits until all that was served has ended. It may be called again.
-func (s *Server) Close() error { return s.worker.Close() }
+func (s *Server) Close() error { return s.crew.Close() }

@@ -53,7 +53,7 @@ type Traffic struct {
 
 // Stats returns the counters. Traffic between two clients of this server counts in both directions.
 func (s *Server) Stats() Stats {
-	w := s.worker.Stats()
+	w := s.crew.Stats()
 	stats := Stats{
 		Allocations:      w.Allocations,
 		AllocationsTotal: w.Allocated,

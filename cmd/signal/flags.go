@@ -15,6 +15,7 @@ import (
 	"github.com/pion/stun/v3"
 
 	"github.com/parley-rtc/parley/internal/daemon"
+	"github.com/parley-rtc/parley/relay"
 )
 
 // flags are the command line, each also a variable of the environment.
@@ -28,6 +29,7 @@ type flags struct {
 	RelayListen         string               `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
 	RelayPorts          daemon.PortRange     `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
 	RelayBitsPerAddress *int64               `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
+	Workers             int                  `help:"Workers of the relay that share its clients, each of which moves packets on a processor of its own: 1 to 256. 0: one for each processor." default:"0" env:"PARLEY_WORKERS" placeholder:"N"`
 	WideChannels        bool                 `help:"Have the relay allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
 	TurnSecret          secret               `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
 	TurnSecretFile      string               `help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`
@@ -109,6 +111,9 @@ func (f *flags) check() error {
 	}
 	if f.RelayBitsPerAddress != nil && *f.RelayBitsPerAddress < 0 {
 		return daemon.Usagef("--relay-bits-per-address: %d is negative; 0 is no limit", *f.RelayBitsPerAddress)
+	}
+	if f.Workers < 0 || f.Workers > relay.MaxWorkers {
+		return daemon.Usagef("--workers: must be 0 to %d, got %d", relay.MaxWorkers, f.Workers)
 	}
 	if f.NoRelay && len(f.TurnURL) > 0 {
 		return daemon.Usagef("--turn-url: --no-relay says that there is none; give one or the other (--turn-url has no relay served here, either)")

@@ -39,6 +39,7 @@ func startRelay(flags flags, keyring *credentials.Keyring, certificates *daemon.
 
 		BitsPerAddress: flags.relayBits(),
 		WideChannels:   flags.WideChannels,
+		Workers:        flags.Workers,
 
 		CredentialTTL: credentialTTL,
 

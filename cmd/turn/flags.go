@@ -37,6 +37,7 @@ type flags struct {
 	DefaultFamily string                 `group:"Relaying" help:"What clients get that ask for no address family: ipv4, or keep for the one they come from; keep where there is no IPv4." env:"PARLEY_DEFAULT_FAMILY" placeholder:"ipv4|keep"`
 	RelayTCP      bool                   `group:"Relaying" name:"relay-tcp" help:"Relay TCP, too, for clients that come over TCP or TLS (RFC 6062)." env:"PARLEY_RELAY_TCP"`
 	UDPMode       string                 `group:"Relaying" name:"udp-mode" help:"How UDP packets are moved: offload, batch or plain; others than the first are for systems on which it fails." enum:"offload,batch,plain" default:"offload" env:"PARLEY_UDP_MODE" placeholder:"MODE"`
+	Workers       int                    `group:"Relaying" help:"Workers that share the clients, each of which moves packets on a processor of its own: 1 to 256. 0: one for each processor." default:"0" env:"PARLEY_WORKERS" placeholder:"N"`
 	WideChannels  bool                   `group:"Relaying" help:"Allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
 	AllowPeer     []network              `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
 	DenyPeer      []network              `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`
@@ -88,6 +89,7 @@ func (f *flags) config(ctx context.Context, log *slog.Logger) (relay.Config, err
 		MaxPort:                 f.Ports.Max,
 		TCPRelaying:             f.RelayTCP,
 		UDPMode:                 f.UDPMode,
+		Workers:                 f.Workers,
 		WideChannels:            f.WideChannels,
 		AllowLoopback:           f.AllowLoopback,
 		NAT64:                   translatorPrefixes(f.NAT64),
@@ -147,6 +149,8 @@ func (f flags) check() error {
 		return errors.New("--realm: the value is empty")
 	case len(f.Realm) > maxRealm:
 		return fmt.Errorf("--realm: is %d bytes long, at most %d are allowed", len(f.Realm), maxRealm)
+	case f.Workers < 0 || f.Workers > relay.MaxWorkers:
+		return fmt.Errorf("--workers: must be 0 to %d, got %d", relay.MaxWorkers, f.Workers)
 	case f.DefaultFamily != "" && f.DefaultFamily != "ipv4" && f.DefaultFamily != "keep":
 		return fmt.Errorf("--default-family: must be ipv4 or keep, got %q", f.DefaultFamily)
 	}

@@ -8,6 +8,9 @@ import (
 // ErrClosed is what using a closed socket or group returns.
 var ErrClosed = errors.New("packet: closed")
 
+// ErrNoSiblings says that a socket is not of a kind that shares its port with others.
+var ErrNoSiblings = errors.New("packet: not a socket whose port can be shared")
+
 // Mode says how sockets are read and written. Each falls back on the next where the system lacks something.
 type Mode uint8
 

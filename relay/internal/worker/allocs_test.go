@@ -44,11 +44,11 @@ func TestNothingIsAllocatedPerRelayedPacket(t *testing.T) {
 				"Send indication to a peer":   fromClient(indication),
 				"Data indication to a client": fromPeer(unbound),
 			} {
-				before := w.Stats()
+				before := w.crew.Stats()
 				if n := testing.AllocsPerRun(200, f); n != 0 {
 					t.Errorf("%s: %v allocations for 8 packets", name, n)
 				}
-				after := w.Stats()
+				after := w.crew.Stats()
 				if got := after.ToPeers.Packets + after.FromPeers.Packets - before.ToPeers.Packets - before.FromPeers.Packets; got < 8*200 {
 					t.Errorf("%s: %d packets were relayed", name, got)
 				}
@@ -81,7 +81,7 @@ func loopback(t *testing.T, mode packet.Mode) *Worker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := New(Settings{
+	crew, err := New(Settings{
 		Engine: turn.Config{
 			Shared: turn.NewShared(turn.Limits{}),
 			Policy: rules,
@@ -98,7 +98,7 @@ func loopback(t *testing.T, mode packet.Mode) *Worker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return crew.workers[0]
 }
 
 // relaying returns a worker with one client that has a channel to one peer.
@@ -108,9 +108,9 @@ func relaying(t *testing.T, mode packet.Mode) (w *Worker, l *listener, of *port,
 	seen := seeing(w, mode)
 	server, _ := listenUDP(t)
 	done := make(chan error, 1)
-	go func() { done <- w.ServePackets(server) }()
+	go func() { done <- w.crew.ServePackets(server) }()
 	t.Cleanup(func() {
-		_ = w.Close()
+		_ = w.crew.Close()
 		<-done
 	})
 	to := server.LocalAddr().(*net.UDPAddr)

@@ -62,9 +62,9 @@ func (c *client) carry(p *peerConn, rest []byte) {
 	close(stop)
 	both.Wait()
 	end()
-	c.w.do(func(e *turn.Engine, _ time.Time) {
+	p.w.do(func(e *turn.Engine, _ time.Time) {
 		e.Disconnected(p.id)
-		delete(c.w.peers, p.id)
+		delete(p.w.peers, p.id)
 	})
 }
 
@@ -82,7 +82,7 @@ func (c *client) pass(p *peerConn, to io.Writer, from io.Reader, first []byte, t
 				return false
 			}
 			var wait time.Duration
-			c.w.do(func(e *turn.Engine, now time.Time) { wait = e.Carried(now, p.id, toPeer, len(chunk)) })
+			p.w.do(func(e *turn.Engine, now time.Time) { wait = e.Carried(now, p.id, toPeer, len(chunk)) })
 			if wait > 0 && !pause(wait, p.closed) {
 				return false
 			}

@@ -40,7 +40,7 @@ type client struct {
 
 // admit makes a client of a connection, or refuses it: when its source has too many. Dismiss must follow.
 func (w *Worker) admit(conn net.Conn, raw io.Closer, addr netip.AddrPort, transport turn.Transport) *client {
-	if !w.sources.enter(addr.Addr()) {
+	if !w.crew.sources.enter(addr.Addr()) {
 		w.drop("connections")
 		return nil
 	}
@@ -48,7 +48,7 @@ func (w *Worker) admit(conn net.Conn, raw io.Closer, addr netip.AddrPort, transp
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		w.sources.leave(addr.Addr())
+		w.crew.sources.leave(addr.Addr())
 		return nil
 	}
 	w.lastClient++
@@ -64,7 +64,7 @@ func (w *Worker) dismiss(c *client) {
 	w.mu.Lock()
 	delete(w.clients, c.Conn)
 	w.mu.Unlock()
-	w.sources.leave(c.Addr.Addr())
+	w.crew.sources.leave(c.Addr.Addr())
 	w.running.Done()
 }
 
@@ -131,11 +131,11 @@ func (c *client) feedStream(frames *turn.Stream, p []byte) (used int, effect tur
 		}
 		size, _ = frames.Next(p[used:]) // the error comes again
 	}
-	if effect.Bound != 0 {
-		peer = c.w.peers[effect.Bound]
-	}
 	c.w.letGo(out)
 	c.prove(proven)
+	if effect.Bound != 0 { // to a connection that another worker may have made
+		peer = c.w.crew.workers[effect.Owner].peer(effect.Bound)
+	}
 	return used, effect, peer, nil
 }
 

@@ -63,9 +63,9 @@ func forDTLS(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*dtl
 // handshake returns the connection, or nil if there is none in time.
 func (s *session) handshake() (*dtls.Conn, time.Time) {
 	w := s.l.w
-	defer w.dtls.halfOpen.Add(-1)
+	defer w.crew.dtls.halfOpen.Add(-1)
 	began := time.Now()
-	conn, err := dtls.ServerWithOptions(s.wire, s.wire.remote, w.dtls.options...)
+	conn, err := dtls.ServerWithOptions(s.wire, s.wire.remote, w.crew.dtls.options...)
 	if err != nil {
 		w.drop("dtls-handshake")
 		return nil, began

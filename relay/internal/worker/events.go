@@ -1,9 +1,7 @@
 package worker
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/parley-rtc/parley/relay/internal/turn"
@@ -22,7 +20,7 @@ func (w *Worker) began(i turn.Info) {
 
 // ended logs the end of one, and tells those who wait for the last.
 func (w *Worker) ended(i turn.Info) {
-	w.settle()
+	w.crew.settle()
 	if i.User == w.cfg.Quiet && i.User != "" {
 		return
 	}
@@ -34,37 +32,6 @@ func (w *Worker) ended(i turn.Info) {
 			w.cfg.Ended(i)
 		}
 	})
-}
-
-// Allocations returns the allocations after that serial number, the first ones made, so many at most.
-func (w *Worker) Allocations(after uint64, most int) []turn.Info {
-	type entry struct {
-		client turn.Client
-		serial uint64
-	}
-	var found []entry
-	w.do(func(e *turn.Engine, _ time.Time) {
-		e.Clients(func(c turn.Client, serial uint64) {
-			if serial > after {
-				found = append(found, entry{c, serial})
-			}
-		})
-	})
-	slices.SortFunc(found, func(a, b entry) int { return cmp.Compare(a.serial, b.serial) })
-	var infos []turn.Info
-	w.do(func(e *turn.Engine, _ time.Time) {
-		for _, f := range found {
-			info, ok := e.Allocation(f.client)
-			if !ok || info.Serial != f.serial || info.User == w.cfg.Quiet && info.User != "" {
-				continue
-			}
-			if len(infos) == most {
-				return
-			}
-			infos = append(infos, info)
-		}
-	})
-	return infos
 }
 
 // relayedOf returns the relayed addresses of an allocation, for a log line.

@@ -9,7 +9,7 @@ import (
 	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
-// listener is a UDP socket that clients send to, over DTLS or not.
+// listener is a UDP socket that clients send to, over DTLS or not: all of a port, or those that the kernel gives to its worker.
 type listener struct {
 	w        *Worker
 	socket   *packet.Socket
@@ -18,8 +18,80 @@ type listener struct {
 	sessions sessions
 }
 
-// ServePackets serves a UDP socket, which it takes over, until reading from it fails or the worker is closed, and closes it.
-func (w *Worker) ServePackets(conn net.PacketConn) error {
+// ServePackets serves a UDP socket, which it takes over, until reading from it fails or the crew is closed, and closes it. Each worker
+// has a socket of its own at its port, if that can be: then the kernel sees to it that what comes from one client
+// comes to one worker.
+func (c *Crew) ServePackets(conn net.PacketConn) error {
+	all, err := c.listen(conn)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, l := range all {
+			l.w.leave(l.socket)
+		}
+	}()
+	ended := make(chan error, len(all))
+	started := 0
+	for _, l := range all { // all of them are bound: the kernel does not divide the clients anew
+		if err = l.w.sockets.Start(l.socket, l); err != nil {
+			break
+		}
+		started++
+		c.running.Go(func() { ended <- l.socket.Wait() })
+	}
+	if err == nil {
+		err = <-ended
+		started--
+	}
+	for _, l := range all {
+		_ = l.socket.Close() // what ends for one ends for all
+	}
+	for range started {
+		<-ended
+	}
+	for _, l := range all {
+		l.close()
+	}
+	return c.ending(err)
+}
+
+// listen opens the sockets of a port, none of which is read yet.
+func (c *Crew) listen(conn net.PacketConn) (all []*listener, err error) {
+	conns, workers := []net.PacketConn{conn}, c.workers
+	if len(workers) > 1 {
+		more, err := packet.Siblings(conn, len(workers)-1)
+		if err != nil {
+			workers = []*Worker{c.pick()}
+			c.cfg.Logger.Info("one worker alone serves a UDP socket", "address", conn.LocalAddr(), "workers", len(c.workers), "reason", err)
+		}
+		conns = append(conns, more...)
+	}
+	for i, conn := range conns {
+		l, fault := workers[i].listen(conn)
+		if err = fault; err != nil {
+			for _, rest := range conns[i+1:] {
+				_ = rest.Close() // the first error says it all
+			}
+			break
+		}
+		all = append(all, l)
+	}
+	if err != nil {
+		for _, l := range all {
+			l.w.leave(l.socket)
+		}
+		return nil, err
+	}
+	c.buffers.listeners.Do(func() { all[0].w.checkBuffer(all[0].socket, listenerBuffer, "listener") })
+	for _, l := range all {
+		l.enter()
+	}
+	return all, nil
+}
+
+// listen takes over a socket. Leave must follow.
+func (w *Worker) listen(conn net.PacketConn) (*listener, error) {
 	l := &listener{w: w}
 	l.sessions.byAddr = make(map[pair]*session)
 	socket, err := w.sockets.Adopt(conn, packet.Options{
@@ -27,30 +99,28 @@ func (w *Worker) ServePackets(conn net.PacketConn) error {
 	})
 	if err != nil {
 		_ = conn.Close() // the first error says it all
-		return err
+		return nil, err
 	}
 	l.socket = socket
 	if err := w.enter(socket); err != nil {
 		_ = socket.Close() // there is no more use for it, nor for the error
-		return err
+		return nil, err
 	}
-	defer w.leave(socket)
-	w.buffers.listeners.Do(func() { w.checkBuffer(socket, listenerBuffer, "listener") })
-	w.mu.Lock()
-	w.lastNumber++
-	l.number = w.lastNumber
-	w.listeners[l.number] = l
-	w.mu.Unlock()
-	if err = w.sockets.Start(socket, l); err == nil {
-		err = socket.Wait()
-	}
-	l.close()
-	return w.ending(err)
+	return l, nil
+}
+
+// enter makes the listener known to its worker.
+func (l *listener) enter() {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	l.w.lastNumber++
+	l.number = l.w.lastNumber
+	l.w.listeners[l.number] = l
 }
 
 // secure says whether a datagram is one of DTLS.
 func (l *listener) secure(d *packet.Datagram) bool {
-	return l.w.dtls.enabled() && len(d.Body) > 0 && isDTLS(d.Body[0])
+	return l.w.crew.dtls.enabled() && len(d.Body) > 0 && isDTLS(d.Body[0])
 }
 
 // pair is where a client is, and the address of this host that it knows.

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"errors"
-	"net/netip"
 	"syscall"
 
 	"github.com/parley-rtc/parley/relay/internal/packet"
@@ -49,9 +48,4 @@ func (w *Worker) ToClient(c turn.Client, p turn.Packet) {
 	if l := w.listeners[c.Listener]; l != nil {
 		w.out.Add(l.socket, packet.Message{To: c.Addr, From: c.Local, Head: p.Head, Body: p.Body, Pad: p.Pad})
 	}
-}
-
-// Across implements [turn.Sink]; a relay of one worker has nothing to hand across.
-func (w *Worker) Across(int, netip.AddrPort, netip.AddrPort, []byte) {
-	panic("worker: the directory knows another engine")
 }

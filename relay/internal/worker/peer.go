@@ -31,6 +31,13 @@ func newPeerConn(w *Worker, id uint32, stream halfStream) *peerConn {
 	return &peerConn{w: w, id: id, stream: stream, closed: make(chan struct{})}
 }
 
+// peer returns the connection with that id, or nil.
+func (w *Worker) peer(id uint32) *peerConn {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.peers[id]
+}
+
 // close ends the connection, and so what carries its bytes. It does not wait. w.mu may be held.
 func (p *peerConn) close() {
 	p.once.Do(func() {
@@ -92,7 +99,7 @@ func (w *Worker) Listen(r *turn.Relay, f turn.Family) (turn.Opened, error) {
 		network = "tcp6"
 	}
 	l := &peerListener{w: w, family: f}
-	number, err := w.pools[f-1].tcp.take(turn.Wish{}, func(number uint16) error {
+	number, err := w.crew.pools[f-1].tcp.take(turn.Wish{}, func(number uint16) error {
 		l.local = netip.AddrPortFrom(w.cfg.Relays[f-1].Bind, number)
 		listener, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(l.local))
 		if err != nil {
@@ -119,7 +126,7 @@ func (w *Worker) Listen(r *turn.Relay, f turn.Family) (turn.Opened, error) {
 func (l *peerListener) Close() {
 	l.w.later(func() {
 		_ = l.listener.Close() // the port is free either way
-		l.w.pools[l.family-1].tcp.release(l.local.Port())
+		l.w.crew.pools[l.family-1].tcp.release(l.local.Port())
 	})
 }
 

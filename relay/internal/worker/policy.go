@@ -12,17 +12,27 @@ const atOnce = 64
 
 // SetPolicy changes the policy and ends what clients have with peers that it denies. Packets of the others are relayed meanwhile. It
 // returns how many permissions ended.
-func (w *Worker) SetPolicy(p turn.Policy) (ended int) {
-	var clients []turn.Client
-	w.do(func(e *turn.Engine, _ time.Time) {
-		e.UsePolicy(p)
-		e.Clients(func(c turn.Client, _ uint64) { clients = append(clients, c) })
-	})
-	return w.rejudge(clients)
+func (c *Crew) SetPolicy(p turn.Policy) (ended int) {
+	for _, w := range c.workers {
+		w.do(func(e *turn.Engine, _ time.Time) { e.UsePolicy(p) })
+	}
+	return c.rejudge()
 }
 
-// rejudge judges anew what some clients have.
-func (w *Worker) rejudge(clients []turn.Client) (ended int) {
+// rejudge judges anew what all clients have, and returns how many permissions ended.
+func (c *Crew) rejudge() (ended int) {
+	for _, w := range c.workers {
+		ended += w.rejudge()
+	}
+	return ended
+}
+
+// rejudge judges anew what the worker's clients have.
+func (w *Worker) rejudge() (ended int) {
+	var clients []turn.Client
+	w.do(func(e *turn.Engine, _ time.Time) {
+		e.Clients(func(c turn.Client, _ uint64) { clients = append(clients, c) })
+	})
 	for some := range slices.Chunk(clients, atOnce) {
 		w.do(func(e *turn.Engine, _ time.Time) {
 			for _, c := range some {
@@ -34,23 +44,19 @@ func (w *Worker) rejudge(clients []turn.Client) (ended int) {
 }
 
 // watch judges anew what clients have whenever the addresses of this host have changed.
-func (w *Worker) watch() {
-	ticker := time.NewTicker(w.cfg.Recheck)
+func (c *Crew) watch() {
+	ticker := time.NewTicker(c.cfg.Recheck)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-w.done:
+		case <-c.done:
 			return
 		case <-ticker.C:
 		}
-		if !w.cfg.Changed() {
+		if !c.cfg.Changed() {
 			continue
 		}
-		var clients []turn.Client
-		w.do(func(e *turn.Engine, _ time.Time) {
-			e.Clients(func(c turn.Client, _ uint64) { clients = append(clients, c) })
-		})
-		ended := w.rejudge(clients)
-		w.cfg.Logger.Info("the addresses of this host have changed", "permissions_ended", ended)
+		ended := c.rejudge()
+		c.cfg.Logger.Info("the addresses of this host have changed", "permissions_ended", ended)
 	}
 }

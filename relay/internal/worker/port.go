@@ -1,18 +1,15 @@
 package worker
 
 import (
-	"errors"
-	"net"
 	"net/netip"
-	"os"
 
 	"github.com/parley-rtc/parley/relay/internal/packet"
 	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
-// port is a UDP relay socket.
+// port is a UDP relay socket. It has no worker's lock when it changes hands: nobody else knows it then.
 type port struct {
-	w      *Worker
+	w      *Worker // another one once it is claimed there
 	socket *packet.Socket
 	number uint16
 	family turn.Family
@@ -35,12 +32,9 @@ func (p *port) Close() {
 	p.w.later(func() {
 		p.w.kernel.Add(uint64(p.socket.Lost()))
 		_ = p.socket.Close() // the port is free either way
-		p.w.pools[p.family-1].udp.release(p.number)
+		p.w.crew.pools[p.family-1].udp.release(p.number)
 	})
 }
 
 // Release implements [turn.Kept].
 func (p *port) Release() { p.Close() }
-
-// gone reports whether an error says that a socket is closed.
-func gone(err error) bool { return errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) }

@@ -15,7 +15,7 @@ var errKept = errors.New("not a kept port of this relay")
 // Open implements [turn.Ports].
 func (w *Worker) Open(r *turn.Relay, wish turn.Wish) (turn.Opened, error) {
 	var first, second *port
-	number, err := w.pools[wish.Family-1].udp.take(wish, func(number uint16) (err error) {
+	number, err := w.crew.pools[wish.Family-1].udp.take(wish, func(number uint16) (err error) {
 		if first, err = w.bind(wish.Family, number); err != nil {
 			return err
 		}
@@ -49,11 +49,12 @@ func (w *Worker) Open(r *turn.Relay, wish turn.Wish) (turn.Opened, error) {
 // Claim implements [turn.Ports].
 func (w *Worker) Claim(r *turn.Relay, k turn.Kept) (turn.Opened, error) {
 	p, ok := k.(*port)
-	if !ok || p.w != w {
+	if !ok || p.w.crew != w.crew {
 		return turn.Opened{}, errKept
 	}
 	opened := w.opened(p.family, p.number)
 	opened.Port = p
+	p.w = w // whoever kept it has let go of it
 	return opened, p.start(r)
 }
 
@@ -64,7 +65,7 @@ func (w *Worker) bind(f turn.Family, number uint16) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.buffers.relays.Do(func() { w.checkBuffer(socket, relayBuffer, "relay") })
+	w.crew.buffers.relays.Do(func() { w.checkBuffer(socket, relayBuffer, "relay") })
 	return &port{w: w, socket: socket, number: number, family: f}, nil
 }
 
@@ -80,18 +81,27 @@ func (w *Worker) opened(f turn.Family, number uint16) turn.Opened {
 
 // warnOfPorts logs that a relay socket could not be opened, once in a while.
 func (w *Worker) warnOfPorts(network string, f turn.Family, err error) {
-	now := time.Now()
-	if now.Sub(w.warned) < time.Minute && !w.warned.IsZero() {
+	if !w.crew.mayWarn(time.Now()) {
 		return
 	}
-	w.warned = now
 	family := "IPv4"
 	if f == turn.IPv6 {
 		family = "IPv6"
 	}
-	live := w.engine.Len()
+	live := w.shared.Live()
 	w.later(func() {
 		w.cfg.Logger.Warn("no relay port to be had; allocations are refused", "error", err, "network", network,
 			"family", family, "min_port", w.cfg.MinPort, "max_port", w.cfg.MaxPort, "allocations", live)
 	})
+}
+
+// mayWarn says whether it is time to log that again.
+func (c *Crew) mayWarn(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.warned) < time.Minute && !c.warned.IsZero() {
+		return false
+	}
+	c.warned = now
+	return true
 }

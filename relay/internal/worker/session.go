@@ -61,8 +61,8 @@ func (l *listener) begin(p []byte, from pair) *session {
 	case !isClientHello(p):
 		w.drop("dtls-no-session")
 		return nil
-	case w.dtls.halfOpen.Add(1) > w.dtls.most:
-		w.dtls.halfOpen.Add(-1)
+	case w.crew.dtls.halfOpen.Add(1) > w.crew.dtls.most:
+		w.crew.dtls.halfOpen.Add(-1)
 		w.drop("dtls-half-open")
 		return nil
 	}

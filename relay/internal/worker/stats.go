@@ -2,10 +2,10 @@ package worker
 
 import "github.com/parley-rtc/parley/relay/internal/turn"
 
-// Stats are a worker's counters.
+// Stats are a crew's counters.
 type Stats struct {
 	turn.Counters
-	Drops       map[string]uint64 // the engine's and the worker's
+	Drops       map[string]uint64 // the engines' and the workers'
 	KernelDrops uint64            // datagrams that a socket had no room for; those of a relay socket are told of with its next one
 	Allocations int               // live
 	Connections int               // of clients over TCP, TLS and DTLS, authenticated or not
@@ -20,29 +20,41 @@ type Ports struct {
 }
 
 // Stats returns the counters.
-func (w *Worker) Stats() Stats {
-	w.mu.Lock()
-	stats := Stats{Counters: w.engine.Counters(), Allocations: w.engine.Len(), Connections: len(w.clients)}
-	for _, l := range w.listeners {
-		w.kernel.Add(uint64(l.socket.Lost()))
+func (c *Crew) Stats() Stats {
+	var stats Stats
+	for _, w := range c.workers {
+		w.addTo(&stats)
 	}
-	w.mu.Unlock()
 	stats.Drops = stats.Counters.Drops()
-	for reason, n := range w.drops.snapshot() {
-		stats.Drops[reason] += n
+	for _, w := range c.workers {
+		for reason, n := range w.drops.snapshot() {
+			stats.Drops[reason] += n
+		}
 	}
-	stats.KernelDrops = w.kernel.Load()
-	for i, relays := range w.cfg.Relays {
+	for i, relays := range c.cfg.Relays {
 		if !relays.Bind.IsValid() {
 			continue
 		}
 		family := turn.Family(i + 1)
-		stats.Ports = append(stats.Ports, w.pools[i].udp.use("udp", family))
-		if w.cfg.Engine.TCP {
-			stats.Ports = append(stats.Ports, w.pools[i].tcp.use("tcp", family))
+		stats.Ports = append(stats.Ports, c.pools[i].udp.use("udp", family))
+		if c.cfg.Engine.TCP {
+			stats.Ports = append(stats.Ports, c.pools[i].tcp.use("tcp", family))
 		}
 	}
 	return stats
+}
+
+// addTo adds a worker's counters.
+func (w *Worker) addTo(stats *Stats) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stats.Counters.Add(w.engine.Counters())
+	stats.Allocations += w.engine.Len()
+	stats.Connections += len(w.clients)
+	for _, l := range w.listeners {
+		w.kernel.Add(uint64(l.socket.Lost()))
+	}
+	stats.KernelDrops += w.kernel.Load()
 }
 
 // use returns how many ports of a pool are taken.

@@ -17,21 +17,22 @@ import (
 const largeBuffer = 32 << 10
 
 // ServeStreams serves the connections of a listener, over TLS if so wished, until accepting them fails or the
-// worker is closed, and closes the listener.
-func (w *Worker) ServeStreams(l net.Listener, secure bool) error {
+// crew is closed, and closes the listener. The workers take turns.
+func (c *Crew) ServeStreams(l net.Listener, secure bool) error {
+	w := c.pick() // which counts what goes wrong here
 	if err := w.enter(l); err != nil {
 		_ = l.Close() // there is no more use for it, nor for the error
 		return err
 	}
 	defer w.leave(l)
-	serverTLS := serverTLS(w.cfg.GetCertificate)
+	serverTLS := serverTLS(c.cfg.GetCertificate)
 	var patience backoff
 	for {
 		conn, err := l.Accept()
 		if err != nil {
 			// Running out of file descriptors is no reason to end: connections time out.
 			if gone(err) || !temporary(err) && !patience.wait(w.done) {
-				return w.ending(err)
+				return c.ending(err)
 			}
 			w.drop("accept-error")
 			select {
@@ -44,7 +45,7 @@ func (w *Worker) ServeStreams(l net.Listener, secure bool) error {
 		if secure {
 			conn = tls.Server(NewCork(conn), serverTLS)
 		}
-		w.running.Go(func() { w.ServeConn(conn) })
+		c.running.Go(func() { c.ServeConn(conn) })
 	}
 }
 
@@ -56,7 +57,9 @@ func temporary(err error) bool {
 
 // ServeConn serves one connection until it ends, and closes it. One that knows its TLS state, as a
 // [tls.Conn] does, is TLS.
-func (w *Worker) ServeConn(conn net.Conn) {
+func (c *Crew) ServeConn(conn net.Conn) { c.pick().serveConn(conn) }
+
+func (w *Worker) serveConn(conn net.Conn) {
 	transport := turn.TCP
 	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		transport = turn.TLS

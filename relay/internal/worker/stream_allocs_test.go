@@ -38,9 +38,9 @@ func TestNothingIsAllocatedPerPacketOfAStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- w.ServeStreams(l, false) }()
+	go func() { done <- w.crew.ServeStreams(l, false) }()
 	t.Cleanup(func() {
-		_ = w.Close()
+		_ = w.crew.Close()
 		<-done
 	})
 	conn, err := net.Dial("tcp", l.Addr().String())
@@ -93,7 +93,7 @@ func TestNothingIsAllocatedPerPacketOfAStream(t *testing.T) {
 	payload := make([]byte, size)
 	arrivals := []packet.Arrival{{Socket: at.socket, Tag: at, Datagrams: repeated(peer, payload)}}
 	out := packet.NewOutbox(w.lost)
-	before := w.Stats().FromPeers.Packets
+	before := w.crew.Stats().FromPeers.Packets
 	want := int64(0)
 	if n := testing.AllocsPerRun(200, func() {
 		w.receive(out, arrivals)
@@ -106,7 +106,7 @@ func TestNothingIsAllocatedPerPacketOfAStream(t *testing.T) {
 	}); n != 0 && !raced {
 		t.Errorf("to a client: %v allocations for %d packets", n, together)
 	}
-	if got := w.Stats().FromPeers.Packets - before; got < together*200 {
+	if got := w.crew.Stats().FromPeers.Packets - before; got < together*200 {
 		t.Errorf("%d packets were relayed", got)
 	}
 }

@@ -1,12 +1,10 @@
 package worker
 
 import (
-	"cmp"
 	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -16,12 +14,14 @@ import (
 	"github.com/parley-rtc/parley/relay/internal/turn"
 )
 
-// ErrClosed is what serving returns when the worker is closed.
-var ErrClosed = errors.New("worker closed")
+// ErrClosed is what serving returns when the crew is closed.
+var ErrClosed = errors.New("worker: closed")
 
-// Settings are a worker's configuration, complete and checked, except where a default is documented.
+// Settings are a crew's configuration, complete and checked, except where a default is documented.
 type Settings struct {
-	// Engine is the engine's configuration but for Ports, Sink, Began and Ended. Its families must
+	// Workers is how many there are. Default 1.
+	Workers int
+	// Engine is the engines' configuration but for Index, Ports, Sink, Began and Ended. Its families must
 	// be those that Relays has addresses for.
 	Engine turn.Config
 	// Relays are the addresses of relay sockets, IPv4 and IPv6.
@@ -60,16 +60,13 @@ type Address struct {
 	Public netip.Addr // what clients are told
 }
 
-// Worker runs one engine. Its methods may be called concurrently.
+// Worker runs one engine of a crew.
 type Worker struct {
 	cfg     Settings
+	crew    *Crew
 	shared  *turn.Shared
-	pools   [2]pools
-	sources sources
-	dtls    dtlsServer
 	drops   reasons       // what is dropped outside of the engine
 	kernel  atomic.Uint64 // what the system dropped before it was read, as far as it is told of
-	buffers buffers
 	sockets *packet.Group // of UDP
 	outs    sync.Pool     // *packet.Outbox that nobody uses
 
@@ -78,6 +75,7 @@ type Worker struct {
 	out        *packet.Outbox // guarded by mu; of whoever holds it
 	rest       []func()       // guarded by mu; to be done when it is let go: what closes something, or logs
 	stirred    []*client      // guarded by mu; whose writers are to be woken when it is let go
+	handed     *handed        // guarded by mu; for the other workers, when it is let go; nil: nothing
 	armed      time.Time      // guarded by mu; when the clock goroutine will look next
 	clients    map[uint64]*client
 	lastClient uint64                 // guarded by mu, as clients is
@@ -85,43 +83,33 @@ type Worker struct {
 	lastNumber uint32                 // guarded by mu; of a listener
 	peers      map[uint32]*peerConn   // guarded by mu; by connection id
 	serving    map[io.Closer]struct{} // guarded by mu; sockets that are accepted or read from
-	warned     time.Time              // guarded by mu; when running out of ports was last logged
 	closed     bool                   // guarded by mu; nothing new is served
 	ticking    bool                   // guarded by mu; the clock goroutine runs
 	stopped    bool                   // guarded by mu; the engine is closed
-	idle       chan struct{}          // guarded by mu; closed when no allocation is left, if somebody waits
 
 	wake    chan struct{} // capacity 1; tells the clock goroutine to look
-	done    chan struct{} // closed by Close
-	running sync.WaitGroup
+	done    chan struct{} // the crew's
+	running *sync.WaitGroup
 }
 
-// New returns a worker that serves nothing yet, or what is wrong with the engine's configuration.
-func New(s Settings) (*Worker, error) {
-	if s.Engine.TCP && !canShare {
-		return nil, errors.New("TCP cannot be relayed on this system")
-	}
-	s.HalfOpen = cmp.Or(s.HalfOpen, 1000)
-	s.Patience = cmp.Or(s.Patience, 10*time.Second)
-	s.Recheck = cmp.Or(s.Recheck, 5*time.Second)
+// newWorker returns the worker of a crew with that number, which serves nothing yet.
+func newWorker(c *Crew, number int) (*Worker, error) {
+	s := c.cfg
 	w := &Worker{
 		cfg:       s,
-		shared:    s.Engine.Shared,
-		sources:   sources{most: s.Connections, bySource: make(map[netip.Addr]int)},
+		crew:      c,
+		shared:    c.shared,
 		clients:   make(map[uint64]*client),
 		listeners: make(map[uint32]*listener),
 		peers:     make(map[uint32]*peerConn),
 		serving:   make(map[io.Closer]struct{}),
 		wake:      make(chan struct{}, 1),
-		done:      make(chan struct{}),
+		done:      c.done,
+		running:   &c.running,
 	}
 	w.outs.New = func() any { return packet.NewOutbox(w.lost) }
 	w.sockets = packet.NewGroup(s.Mode, w.receive, w.lost)
-	for i := range w.pools {
-		w.pools[i] = pools{udp: newPool(s.MinPort, s.MaxPort), tcp: newPool(s.MinPort, s.MaxPort)}
-	}
-	w.dtls.init(s)
-	s.Engine.Ports, s.Engine.Sink = w, w
+	s.Engine.Index, s.Engine.Ports, s.Engine.Sink = number, w, w
 	s.Engine.NoIPv4 = !s.Relays[0].Bind.IsValid()
 	s.Engine.NoIPv6 = !s.Relays[1].Bind.IsValid()
 	s.Engine.DontFragment = packet.CanSetDF
@@ -161,8 +149,21 @@ func (w *Worker) hold(out *packet.Outbox) bool {
 	return true
 }
 
-// letGo lets the lock go and sends what the engine has answered.
+// letGo lets the lock go and sends what the engine has answered. What that hands to the engines of other workers is fed to them
+// before: nobody has two locks.
 func (w *Worker) letGo(out *packet.Outbox) {
+	rest, handed := w.release()
+	if handed != nil {
+		w.crew.deliver(handed, out)
+	}
+	out.Flush()
+	for _, f := range rest {
+		f()
+	}
+}
+
+// release lets the lock go and returns what is to be done then.
+func (w *Worker) release() (rest []func(), handed *handed) {
 	w.out = nil
 	if next := w.engine.Next(); !next.IsZero() && (w.armed.IsZero() || next.Before(w.armed)) {
 		w.armed = next
@@ -176,13 +177,10 @@ func (w *Worker) letGo(out *packet.Outbox) {
 		w.stirred[i] = nil
 	}
 	w.stirred = w.stirred[:0]
-	rest := w.rest
-	w.rest = nil
+	rest, handed = w.rest, w.handed
+	w.rest, w.handed = nil, nil
 	w.mu.Unlock()
-	out.Flush()
-	for _, f := range rest {
-		f()
-	}
+	return rest, handed
 }
 
 // clock lets the engine expire what is due.
@@ -228,7 +226,7 @@ func (w *Worker) begin() {
 		w.ticking = true
 		w.running.Go(w.clock)
 		if w.cfg.Changed != nil {
-			w.running.Go(w.watch)
+			w.crew.watching.Do(func() { w.running.Go(w.crew.watch) })
 		}
 	}
 }
@@ -242,11 +240,9 @@ func (w *Worker) leave(socket io.Closer) {
 	w.running.Done()
 }
 
-// ending turns the error that ended serving into ErrClosed if the worker is closed.
-func (w *Worker) ending(err error) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
+// ending turns the error that ended serving into ErrClosed if the crew is closed.
+func (c *Crew) ending(err error) error {
+	if c.closed.Load() {
 		return ErrClosed
 	}
 	return err
@@ -255,64 +251,24 @@ func (w *Worker) ending(err error) error {
 // drop counts something that went nowhere, outside of the engine.
 func (w *Worker) drop(reason string) { w.drops.add(reason, 1) }
 
-// Idle returns a channel that is closed as soon as there is no allocation.
-func (w *Worker) Idle() <-chan struct{} {
+// refuse makes the worker refuse what is new, and returns what it serves, to be closed.
+func (w *Worker) refuse() (sockets []io.Closer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.idle == nil {
-		w.idle = make(chan struct{})
-		w.settle()
-	}
-	return w.idle
-}
-
-// settle tells those who wait that there is no allocation, if so. w.mu is held.
-func (w *Worker) settle() {
-	if w.idle != nil && w.shared.Live() == 0 {
-		select {
-		case <-w.idle:
-		default:
-			close(w.idle)
-		}
-	}
-}
-
-// Revoke ends the allocations of a user and returns how many there were.
-func (w *Worker) Revoke(user string) (n int) {
-	w.do(func(e *turn.Engine, _ time.Time) { n = e.Revoke(user) })
-	return n
-}
-
-// Close ends every allocation and connection, and waits until all that was served has ended. It may
-// be called again.
-func (w *Worker) Close() error {
-	w.mu.Lock()
-	first := !w.closed
 	w.closed = true
-	var sockets []io.Closer
 	for socket := range w.serving {
 		sockets = append(sockets, socket)
 	}
 	for _, c := range w.clients {
 		sockets = append(sockets, c.raw)
 	}
-	w.mu.Unlock()
-	if first {
-		close(w.done)
-		w.do(func(e *turn.Engine, _ time.Time) {
-			e.Close()
-			w.stopped = true
-		})
-	}
-	var faults []error
-	for _, socket := range sockets {
-		if err := socket.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			faults = append(faults, err)
-		}
-	}
-	w.running.Wait()
-	if err := w.sockets.Close(); first && err != nil {
-		faults = append(faults, err)
-	}
-	return errors.Join(faults...)
+	return sockets
+}
+
+// stop closes the engine.
+func (w *Worker) stop() {
+	w.do(func(e *turn.Engine, _ time.Time) {
+		e.Close()
+		w.stopped = true
+	})
 }
