@@ -50,7 +50,7 @@ type Config struct {
 
 	// Workers is how many workers share the clients, each of which moves packets on a processor of its own. Every UDP socket
 	// that is served is opened once more for each, and the system gives a client's datagrams always to the same. Where it cannot, one worker serves the
-	// socket. At most [MaxWorkers]. Default 0: as many as processors (GOMAXPROCS).
+	// socket. At most [MaxWorkers]. Default 0: one for each two processors (GOMAXPROCS), at least one.
 	Workers int
 
 	// GetCertificate returns the certificate for a client that comes over TLS or DTLS. It may be called
@@ -112,8 +112,8 @@ type Config struct {
 	BitsPerAddress int64
 
 	// Alternate returns where a client should go instead while the server shuts down: another server that it
-	// can reach over the same transport and address family, and for TLS and DTLS its name, if it has one. Without
-	// an answer, or if it is nil, new allocations are refused then as if there were no more room.
+	// can reach over the same transport and address family, and for TLS and DTLS its name, if it has one. It may
+	// be called concurrently. Without an answer, or if it is nil, new allocations are refused then as if there were no more room.
 	Alternate func(Client) (server netip.AddrPort, domain string, ok bool)
 
 	// Ended is told of every allocation that has ended, with what it has relayed and why: to bill for it, say. It is called with no lock held,
@@ -138,12 +138,12 @@ type Client struct {
 // MaxWorkers is how many workers a server may have at most.
 const MaxWorkers = 256
 
-// workers returns how many workers the server has. It is no part of resolving: the number of processors may change before a Reload.
+// workers returns how many workers the server has; docs/adr/0008-workers-share-the-clients.md says why not more. It is no part of resolving: the number of processors may change before a Reload.
 func (c Config) workers() int {
 	if c.Workers > 0 {
 		return c.Workers
 	}
-	return min(runtime.GOMAXPROCS(0), MaxWorkers)
+	return min((runtime.GOMAXPROCS(0)+1)/2, MaxWorkers)
 }
 
 // resolved returns the configuration with its defaults filled in, or every fault at once.

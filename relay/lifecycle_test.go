@@ -28,13 +28,14 @@ func TestNewReportsEveryFaultAtOnce(t *testing.T) {
 		BitsPerAddress:        -1,
 		NewPeers:              -1,
 		AuthTimeout:           -1,
+		Workers:               MaxWorkers + 1,
 	})
 	if err == nil {
 		t.Fatal("got no error")
 	}
 	for _, want := range []string{
 		"Realm", "PublicIP 2001:db8::1", "RelayBind ::1", "MinPort 2000", "no anonymous mode",
-		"invalid prefix", "2001:db8::/33", "MaxAllocations is", "MaxAllocationsPerUser is", "BitsPerAddress is", "NewPeers is", "AuthTimeout is",
+		"invalid prefix", "2001:db8::/33", "MaxAllocations is", "MaxAllocationsPerUser is", "BitsPerAddress is", "NewPeers is", "AuthTimeout is", "Workers is 257, it must be 0 to 256",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not mention %q", err, want)

@@ -29,7 +29,7 @@ type flags struct {
 	RelayListen         string               `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
 	RelayPorts          daemon.PortRange     `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
 	RelayBitsPerAddress *int64               `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
-	Workers             int                  `help:"Workers of the relay that share its clients, each of which moves packets on a processor of its own: 1 to 256. 0: one for each processor." default:"0" env:"PARLEY_WORKERS" placeholder:"N"`
+	Workers             int                  `help:"Workers of the relay that share its clients, each of which moves packets on a processor of its own: 1 to 256. 0: one for each two processors." default:"0" env:"PARLEY_WORKERS" placeholder:"N"`
 	WideChannels        bool                 `help:"Have the relay allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
 	TurnSecret          secret               `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
 	TurnSecretFile      string               `help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`

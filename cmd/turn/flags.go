@@ -37,7 +37,7 @@ type flags struct {
 	DefaultFamily string                 `group:"Relaying" help:"What clients get that ask for no address family: ipv4, or keep for the one they come from; keep where there is no IPv4." env:"PARLEY_DEFAULT_FAMILY" placeholder:"ipv4|keep"`
 	RelayTCP      bool                   `group:"Relaying" name:"relay-tcp" help:"Relay TCP, too, for clients that come over TCP or TLS (RFC 6062)." env:"PARLEY_RELAY_TCP"`
 	UDPMode       string                 `group:"Relaying" name:"udp-mode" help:"How UDP packets are moved: offload, batch or plain; others than the first are for systems on which it fails." enum:"offload,batch,plain" default:"offload" env:"PARLEY_UDP_MODE" placeholder:"MODE"`
-	Workers       int                    `group:"Relaying" help:"Workers that share the clients, each of which moves packets on a processor of its own: 1 to 256. 0: one for each processor." default:"0" env:"PARLEY_WORKERS" placeholder:"N"`
+	Workers       int                    `group:"Relaying" help:"Workers that share the clients, each of which moves packets on a processor of its own: 1 to 256. 0: one for each two processors." default:"0" env:"PARLEY_WORKERS" placeholder:"N"`
 	WideChannels  bool                   `group:"Relaying" help:"Allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
 	AllowPeer     []network              `group:"Relaying" help:"Peers to allow although denied by default; repeatable." env:"PARLEY_ALLOW_PEER" placeholder:"CIDR"`
 	DenyPeer      []network              `group:"Relaying" help:"Peers to deny in any case; repeatable." env:"PARLEY_DENY_PEER" placeholder:"CIDR"`

@@ -149,6 +149,8 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"two alternates of a family":   {args: []string{"--alternate=192.0.2.1:3478,192.0.2.2:3478"}, want: []string{"--alternate", "192.0.2.2", "IPv4"}, usage: true},
 		"an alternate without a port":  {args: []string{"--alternate=192.0.2.1"}, want: []string{"--alternate", "192.0.2.1"}, usage: true},
 		"a limit below zero":           {args: []string{"--bits=-1"}, want: []string{"--bits", "-1", "0"}, usage: true},
+		"too many workers":             {args: []string{"--workers=257"}, want: []string{"--workers: must be 0 to 256", "257"}, usage: true},
+		"fewer workers than none":      {args: []string{"--workers=-1"}, want: []string{"--workers: must be 0 to 256", "-1"}, usage: true},
 		"no channels":                  {args: []string{"--max-channels=0"}, want: []string{"--max-channels", "1"}, usage: true},
 		"no time to authenticate":      {args: []string{"--auth-timeout=1ms"}, want: []string{"--auth-timeout", "1s", "1ms"}, usage: true},
 		"no new peers":                 {args: []string{"--max-new-peers=0"}, want: []string{"--max-new-peers", "1", "0"}, usage: true},
@@ -183,6 +185,22 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 				t.Errorf("usage error = %v, want %v", usage, test.usage)
 			}
 		})
+	}
+}
+
+// A relay of several workers opens its port several times, and yet a second program is told that it is taken.
+func TestASecondProgramIsToldThatThePortIsTaken(t *testing.T) {
+	args := []string{"--public-ip=127.0.0.1", "--user=alice:secret", "--log-level=error", "--workers=3"}
+	p := start(t, nil, append(args, "--listen=127.0.0.1:0")...)
+	if err := allocate(t, p.addrs[0], "alice", "secret"); err != nil {
+		t.Fatal(err)
+	}
+	err := run(t.Context(), append(args, "--listen="+p.addrs[0], "--listen-tcp=off"), environment(nil), io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "already in use") || !strings.Contains(err.Error(), "--listen") {
+		t.Errorf("run returned %v, want that the port is in use", err)
+	}
+	if err := allocate(t, p.addrs[0], "alice", "secret"); err != nil {
+		t.Errorf("then: %v", err)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 // alike are the options that a sibling must have of the first socket: those that say which packets are the socket's, and as
 // what those that it sends leave.
 var alike = [...]struct{ level, option int }{
-	{unix.SOL_SOCKET, unix.SO_REUSEADDR},
 	{unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX},
 	{unix.SOL_SOCKET, unix.SO_MARK},
 	{unix.SOL_SOCKET, unix.SO_PRIORITY},

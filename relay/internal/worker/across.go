@@ -2,7 +2,6 @@ package worker
 
 import (
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/parley-rtc/parley/relay/internal/packet"
@@ -22,27 +21,27 @@ type payload struct {
 	body     []byte
 }
 
-var hands = sync.Pool{New: func() any { return new(handed) }}
-
 // Across implements [turn.Sink].
 func (w *Worker) Across(engine int, from, to netip.AddrPort, body []byte) {
 	if w.handed == nil {
-		w.handed = hands.Get().(*handed)
+		if w.handed = w.spare.Swap(nil); w.handed == nil {
+			w.handed = new(handed)
+		}
 	}
 	w.handed.payloads = append(w.handed.payloads, payload{engine, from, to, body})
 }
 
 // deliver feeds payloads to the workers that they are for, one after the other, each with all of its own in their order. No lock
 // is held.
-func (c *Crew) deliver(h *handed, out *packet.Outbox) {
+func (w *Worker) deliver(h *handed, out *packet.Outbox) {
 	for i := range h.payloads {
 		if engine := h.payloads[i].engine; engine >= 0 {
-			c.workers[engine].accept(h.payloads[i:], out)
+			w.crew.workers[engine].accept(h.payloads[i:], out)
 		}
 	}
 	clear(h.payloads) // they hold buffers
 	h.payloads = h.payloads[:0]
-	hands.Put(h)
+	w.spare.Store(h)
 }
 
 // accept feeds those payloads to the engine that are for it. What it answers goes into the outbox of whoever brings them.

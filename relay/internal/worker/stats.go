@@ -8,6 +8,7 @@ type Stats struct {
 	Drops       map[string]uint64 // the engines' and the workers'
 	KernelDrops uint64            // datagrams that a socket had no room for; those of a relay socket are told of with its next one
 	Allocations int               // live
+	ByWorker    []int             // the same, of each worker
 	Connections int               // of clients over TCP, TLS and DTLS, authenticated or not
 	Ports       []Ports           // of the families that are relayed
 }
@@ -50,6 +51,7 @@ func (w *Worker) addTo(stats *Stats) {
 	defer w.mu.Unlock()
 	stats.Counters.Add(w.engine.Counters())
 	stats.Allocations += w.engine.Len()
+	stats.ByWorker = append(stats.ByWorker, w.engine.Len())
 	stats.Connections += len(w.clients)
 	for _, l := range w.listeners {
 		w.kernel.Add(uint64(l.socket.Lost()))

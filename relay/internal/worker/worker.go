@@ -69,6 +69,7 @@ type Worker struct {
 	kernel  atomic.Uint64 // what the system dropped before it was read, as far as it is told of
 	sockets *packet.Group // of UDP
 	outs    sync.Pool     // *packet.Outbox that nobody uses
+	spare   atomic.Pointer[handed]
 
 	mu         sync.Mutex
 	engine     *turn.Engine   // guarded by mu, and so is what it points to
@@ -154,7 +155,7 @@ func (w *Worker) hold(out *packet.Outbox) bool {
 func (w *Worker) letGo(out *packet.Outbox) {
 	rest, handed := w.release()
 	if handed != nil {
-		w.crew.deliver(handed, out)
+		w.deliver(handed, out)
 	}
 	out.Flush()
 	for _, f := range rest {
