@@ -272,6 +272,7 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		"no connections":                    {[]string{"--max-connections=-1"}, []string{"--max-connections", "at least 1"}},
 		"a proxy that is none":              {[]string{"--trusted-proxy", "proxy.example"}, []string{"--trusted-proxy", "proxy.example", "10.0.0.0/8"}},
 		"the PROXY protocol of nobody":      {[]string{"--proxy-protocol"}, []string{"--proxy-protocol", "--trusted-proxy"}},
+		"too many workers":                  {[]string{"--workers", "1000"}, []string{"--workers: must be 0 to 256", "1000"}},
 		"TURN on a port without a relay":    {[]string{"--turn-on-listen", "yes", "--no-relay"}, []string{"--turn-on-listen", "--no-relay"}},
 		"TURN on a port, or so":             {[]string{"--turn-on-listen", "perhaps"}, []string{"--turn-on-listen", "perhaps"}},
 		"a certificate that is not there":   {[]string{"--tls-cert", "/no/cert.pem", "--tls-key", "/no/key.pem"}, []string{"--tls-cert", "/no/cert.pem"}},
