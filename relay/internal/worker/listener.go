@@ -3,6 +3,7 @@ package worker
 import (
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/parley-rtc/parley/relay/internal/packet"
@@ -32,24 +33,20 @@ func (c *Crew) ServePackets(conn net.PacketConn) error {
 		}
 	}()
 	ended := make(chan error, len(all))
-	started := 0
+	var reading sync.WaitGroup
 	for _, l := range all { // all of them are bound: the kernel does not divide the clients anew
 		if err = l.w.sockets.Start(l.socket, l); err != nil {
 			break
 		}
-		started++
-		c.running.Go(func() { ended <- l.socket.Wait() })
+		reading.Go(func() { ended <- l.socket.Wait() })
 	}
 	if err == nil {
 		err = <-ended
-		started--
 	}
 	for _, l := range all {
 		_ = l.socket.Close() // what ends for one ends for all
 	}
-	for range started {
-		<-ended
-	}
+	reading.Wait()
 	for _, l := range all {
 		l.close()
 	}

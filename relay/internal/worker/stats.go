@@ -49,7 +49,7 @@ func (c *Crew) Stats() Stats {
 func (w *Worker) addTo(stats *Stats) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	stats.Counters.Add(w.engine.Counters())
+	stats.Add(w.engine.Counters())
 	stats.Allocations += w.engine.Len()
 	stats.ByWorker = append(stats.ByWorker, w.engine.Len())
 	stats.Connections += len(w.clients)
