@@ -118,7 +118,7 @@ func TestCoturnsClientLosesNothing(t *testing.T) {
 		"TCP relayed over TLS":               {relay.tls, []string{"-T", "-S"}},
 	}
 	for _, mode := range []string{"batch", "plain"} { // those above are with offloads
-		relay := startRelay(t, "--udp-mode="+mode)
+		relay := startRelay(t, "--udp-mode="+mode, "--workers=3")
 		for name, flags := range map[string][]string{
 			"UDP": {"-c"}, "UDP, pairs of ports": nil, "UDP, indications": {"-s", "-c"}, "UDP, without fragments": {"-g", "-c"},
 			"UDP, relayed by IPv6": {"-x", "-c"}, "DTLS": {"-S", "-c"},
