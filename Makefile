@@ -9,6 +9,7 @@
 # make bench-signaling   compares the signaling server with others; about ten minutes
 # make bench-relay       compares the relay with coturn's and pion/turn's; eight minutes
 # make bench-connect     compares how browsers get connected, by this client and by others; ten minutes
+# make soak     the relay alone for an hour (ARGS='-soak 2h'), under a load whose clients come and go; a third of a core
 # make image    the container image, parley
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -19,7 +20,7 @@ CONNECT  := bench/connect
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser run build web lint fmt chaos abuse fuzz image setup bench-signaling bench-relay bench-connect
+.PHONY: test test-go test-web test-browser run build web lint fmt chaos abuse fuzz image setup bench-signaling bench-relay bench-connect soak
 
 test: setup
 	$(MAKE) test-go
@@ -81,6 +82,11 @@ bench-relay: setup
 	go build -o bin/turn ./cmd/turn
 	go build -o bin/bench-relay ./bench/relay
 	bin/bench-relay -turn bin/turn $(ARGS)
+
+soak:
+	go build -o bin/turn ./cmd/turn
+	go build -o bin/bench-relay ./bench/relay
+	bin/bench-relay -turn bin/turn -soak 1h $(ARGS)
 
 $(RIVALS)/node_modules: $(RIVALS)/package-lock.json
 	cd $(RIVALS) && npm ci --ignore-scripts --no-audit --no-fund

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/bench/relay/internal/contender"
+	"github.com/parley-rtc/parley/bench/relay/internal/lab"
 	"github.com/parley-rtc/parley/bench/relay/internal/pion"
+	"github.com/parley-rtc/parley/bench/relay/internal/soak"
 )
 
 func main() {
@@ -56,12 +58,34 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.only, "only", "", "measure this alone: memory or packets")
 	f.StringVar(&o.field.Turn, "turn", "bin/turn", "cmd/turn's binary")
 	servers := f.String("servers", "", "servers, separated by commas (default all: coturn,parley,pion/turn)")
-	serve := f.String("serve", "", "be pion/turn's server at this address")
+	var serve pion.Config
+	var identity string
+	f.StringVar(&serve.Listen, "serve", "", "be pion/turn's server at this address; the bench starts itself so")
+	f.StringVar(&serve.Relay, "serve-relay", "127.0.0.1", "with relays on this IP")
+	f.StringVar(&serve.TLS, "serve-tls", "", "and TLS at this address, and TCP")
+	f.StringVar(&identity, "serve-identity", "", "with this certificate and key, separated by a comma")
+	lasting := soak.Config{Rate: 20_000, Clients: 300, Every: 10 * time.Second, File: "soak.csv"}
+	f.DurationVar(&lasting.For, "soak", 0, "nothing but cmd/turn, for so long, with clients that come and go")
+	f.IntVar(&lasting.Rate, "soak-rate", lasting.Rate, "packets a second of it")
+	f.IntVar(&lasting.Clients, "soak-clients", lasting.Clients, "clients at once of it, a tenth over TCP and TLS")
+	f.DurationVar(&lasting.Every, "soak-every", lasting.Every, "how often what the process holds is written down")
+	f.StringVar(&lasting.File, "soak-file", lasting.File, "where to, as CSV")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if *serve != "" {
-		return pion.Serve(ctx, *serve, contender.Realm, contender.User, contender.Password, 49152, 65535)
+	if serve.Listen != "" {
+		serve.Realm, serve.User, serve.Password = contender.Realm, contender.User, contender.Password
+		serve.MinPort, serve.MaxPort = contender.MinPort, contender.MaxPort
+		serve.Certificate, serve.Key, _ = strings.Cut(identity, ",")
+		return pion.Serve(ctx, serve)
+	}
+	o.field.Net = lab.Loopback()
+	if lasting.For != 0 {
+		lasting.Field = o.field
+		if err := raiseFiles(20_000); err != nil {
+			return err
+		}
+		return soak.Run(ctx, lasting, out)
 	}
 	if *servers != "" {
 		o.servers = nil

@@ -29,16 +29,12 @@ var sockets = []string{"UDP", "UDPv6", "sock_inode_cache", "filp", "dentry", "ev
 
 // memory measures what n idle allocations of a server hold.
 func memory(ctx context.Context, field contender.Field, kind contender.Kind, n int, settle time.Duration) (held, error) {
-	server, err := field.Start(ctx, kind)
+	server, err := field.Start(kind)
 	if err != nil {
 		return held{}, err
 	}
 	defer server.Stop()
-	to, err := net.ResolveUDPAddr("udp4", server.Address)
-	if err != nil {
-		return held{}, err
-	}
-	client := allocate.Client{Server: to, User: contender.User, Password: contender.Password}
+	client := allocate.Client{Server: net.UDPAddrFromAddrPort(server.UDP), User: contender.User, Password: contender.Password}
 	if err := pause(ctx, settle/5); err != nil {
 		return held{}, err
 	}

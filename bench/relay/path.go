@@ -6,11 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/parley-rtc/parley/bench/internal/gauge"
 	"github.com/parley-rtc/parley/bench/relay/internal/contender"
+	"github.com/parley-rtc/parley/bench/relay/internal/lab"
 	"github.com/parley-rtc/parley/bench/relay/internal/load"
 )
 
@@ -76,16 +76,12 @@ func path(ctx context.Context, field contender.Field, kind contender.Kind, all [
 
 // pathOf does it with cells that have the same allocations.
 func pathOf(ctx context.Context, field contender.Field, kind contender.Kind, all []cell, add func(cell, carried)) error {
-	server, err := field.Start(ctx, kind)
+	server, err := field.Start(kind)
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	to, err := netip.ParseAddrPort(server.Address)
-	if err != nil {
-		return err
-	}
-	rig, err := load.Open(load.Target{Server: to, Username: contender.User, Password: contender.Password, From: to.Addr(), Peer: to.Addr()}, all[0].flows)
+	rig, err := load.Open(target(field.Net, server, load.UDP), all[0].flows)
 	if err != nil {
 		return err
 	}
@@ -106,4 +102,16 @@ func pathOf(ctx context.Context, field contender.Field, kind contender.Kind, all
 		add(c, carried{result, each(after - before), each(machineAfter - machine)})
 	}
 	return nil
+}
+
+// target is a server's clients' view of it, and of their peers.
+func target(at *lab.Net, server *contender.Process, transport load.Transport) load.Target {
+	t := load.Target{
+		Server: server.UDP, Transport: transport, Username: contender.User, Password: contender.Password,
+		From: at.Client, Peer: at.Peer, AtClient: at.AtClient, AtPeer: at.AtPeer,
+	}
+	if transport == load.TLS {
+		t.Server = server.TLS
+	}
+	return t
 }

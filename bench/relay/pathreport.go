@@ -32,7 +32,7 @@ func reportPath(out io.Writer, all []cell, results map[cell]map[contender.Kind][
 				ratio = fmt.Sprintf("%.2f", cpu/reference)
 			}
 			note := ""
-			if slices.ContainsFunc(rounds, func(r carried) bool { return r.Late }) {
+			if slices.ContainsFunc(rounds, func(r carried) bool { return r.Limit() != "" }) {
 				note = " (the load could not be made)"
 			}
 			row("%s%s\t%.2f\t%s\t%.2f\t%.3f\t%.0f\t%.0f\t\n", kind, note, cpu, ratio,

@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os/exec"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/pion/stun/v3"
+
+	"github.com/parley-rtc/parley/bench/relay/internal/lab"
 )
 
 const (
@@ -23,9 +26,12 @@ const (
 
 // Process is a running server.
 type Process struct {
-	Address string // host:port
-	Pid     int
+	UDP netip.AddrPort // where it is reached by UDP, and by TCP if it serves that
+	TLS netip.AddrPort
+	Pid int
 
+	kind   Kind
+	net    *lab.Net
 	cmd    *exec.Cmd
 	done   chan struct{} // closed when the process has ended
 	stderr tail
@@ -48,32 +54,57 @@ func (t *tail) Write(b []byte) (int, error) {
 
 func (t *tail) String() string { t.mu.Lock(); defer t.mu.Unlock(); return t.buf.String() }
 
-// start runs a command, and returns when it answers at address.
-func start(kind Kind, address string, cmd *exec.Cmd) (*Process, error) {
-	p := &Process{Address: address, cmd: cmd, done: make(chan struct{})}
+// tlsOffset is how far the port of TLS is from that of UDP and TCP.
+const tlsOffset = 10_000
+
+func newProcess(kind Kind, at *lab.Net, address netip.AddrPort) *Process {
+	return &Process{UDP: address, TLS: netip.AddrPortFrom(address.Addr(), address.Port()+tlsOffset), kind: kind, net: at, done: make(chan struct{})}
+}
+
+// start runs a command where the caller's thread is.
+func (p *Process) start(cmd *exec.Cmd) error {
+	p.cmd = cmd
 	cmd.Stderr = &p.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: %w", kind, err)
+		return fmt.Errorf("%s: %w", p.kind, err)
 	}
 	p.Pid = cmd.Process.Pid
 	go func() {
 		defer close(p.done)
 		_ = cmd.Wait() // it is killed
 	}()
-	for deadline := time.Now().Add(startTime); !answers(address); {
-		select {
-		case <-p.done:
-			return nil, fmt.Errorf("%s has ended: %s", kind, &p.stderr)
-		default:
-		}
-		if time.Now().After(deadline) {
-			p.Stop()
-			return nil, fmt.Errorf("%s does not answer at %s: %s", kind, address, &p.stderr)
-		}
-	}
-	return p, nil
+	return nil
 }
+
+// ready returns when the server answers, and stops it if it does not.
+func (p *Process) ready() error {
+	return p.net.AtClient(func() error {
+		for deadline := time.Now().Add(startTime); !answers(p.UDP.String()); {
+			if p.Ended() {
+				return fmt.Errorf("%s has ended: %s", p.kind, &p.stderr)
+			}
+			if time.Now().After(deadline) {
+				p.Stop()
+				return fmt.Errorf("%s does not answer at %v: %s", p.kind, p.UDP, &p.stderr)
+			}
+		}
+		return nil
+	})
+}
+
+// Ended reports whether the server has.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Said returns the first of what it has written to its standard error.
+func (p *Process) Said() string { return p.stderr.String() }
 
 // answers reports whether a server answers a Binding request.
 func answers(address string) bool {
@@ -104,16 +135,31 @@ func (p *Process) Stop() {
 	}
 }
 
-// freePort returns a UDP port that was free a moment ago. It is below those that the system gives to whoever asks for any, so
-// that it stays free until a server has started.
-func freePort() (int, error) {
+// freePort returns a UDP port that was free a moment ago, with one for TLS. They are below those that the system gives to whoever
+// asks for any, so that they stay free until a server has started.
+func freePort(at netip.Addr) (uint16, error) {
 	for range 100 {
-		port := 10_000 + rand.IntN(10_000)
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		port := uint16(10_000 + rand.IntN(tlsOffset))
+		address := net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, port))
+		conn, err := net.ListenUDP("udp4", address)
 		if err != nil {
 			continue
 		}
-		return port, conn.Close()
+		if err := conn.Close(); err != nil {
+			return 0, err
+		}
+		free := true
+		for _, port := range []uint16{port, port + tlsOffset} {
+			listener, err := net.Listen("tcp4", netip.AddrPortFrom(at, port).String())
+			if err != nil {
+				free = false
+				continue
+			}
+			_ = listener.Close() // nobody has connected
+		}
+		if free {
+			return port, nil
+		}
 	}
-	return 0, errors.New("no port from 10000 to 19999 is free")
+	return 0, errors.New("no port from 10000 to 19999 is free, with that 10000 above it")
 }

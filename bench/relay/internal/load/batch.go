@@ -28,7 +28,7 @@ type header struct {
 type batch struct {
 	headers  [batchSize]header
 	parts    [batchSize]unix.Iovec
-	controls [batchSize][64]byte
+	controls [batchSize][96]byte
 	buffers  [batchSize][roomFor]byte
 }
 
@@ -90,18 +90,27 @@ func (b *batch) receive(fd int) int {
 // packet returns what was received.
 func (b *batch) packet(i int) []byte { return b.buffers[i][:b.headers[i].size] }
 
-// arrived returns when the kernel took in a packet, in nanoseconds of the clock; 0: it does not say.
-func (b *batch) arrived(i int) int64 {
+// arrived returns when the kernel took in a packet, in nanoseconds of the clock (0: it does not say), and how many the socket
+// has lost since it was opened for want of room.
+func (b *batch) arrived(i int) (at int64, overrun uint32) {
 	c := b.controls[i][:b.headers[i].Controllen]
-	if len(c) < unix.CmsgLen(16) {
-		return 0
+	for len(c) >= unix.CmsgLen(0) {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&c[0]))
+		size := int(h.Len)
+		if size < unix.CmsgLen(0) || size > len(c) {
+			break
+		}
+		value := c[unix.CmsgLen(0):size]
+		switch {
+		case h.Level != unix.SOL_SOCKET:
+		case h.Type == unix.SO_TIMESTAMPNS && len(value) >= 16:
+			at = int64(binary.NativeEndian.Uint64(value))*1e9 + int64(binary.NativeEndian.Uint64(value[8:]))
+		case h.Type == unix.SO_RXQ_OVFL && len(value) >= 4:
+			overrun = binary.NativeEndian.Uint32(value)
+		}
+		c = c[min((size+7)&^7, len(c)):]
 	}
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&c[0]))
-	if h.Level != unix.SOL_SOCKET || h.Type != unix.SO_TIMESTAMPNS {
-		return 0
-	}
-	at := c[unix.CmsgLen(0):]
-	return int64(binary.NativeEndian.Uint64(at))*1e9 + int64(binary.NativeEndian.Uint64(at[8:]))
+	return at, overrun
 }
 
 // clock returns the time that the kernel's stamps are of.
@@ -113,7 +122,7 @@ func open(addr netip.Addr) (int, netip.AddrPort, error) {
 	if err != nil {
 		return 0, netip.AddrPort{}, err
 	}
-	for _, option := range [][2]int{{unix.SO_RCVBUFFORCE, 8 << 20}, {unix.SO_SNDBUFFORCE, 8 << 20}, {unix.SO_TIMESTAMPNS, 1}} {
+	for _, option := range [][2]int{{unix.SO_RCVBUFFORCE, 8 << 20}, {unix.SO_SNDBUFFORCE, 8 << 20}, {unix.SO_TIMESTAMPNS, 1}, {unix.SO_RXQ_OVFL, 1}} {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option[0], option[1]); err != nil && option[0] == unix.SO_TIMESTAMPNS {
 			_ = unix.Close(fd) // the first error says it all
 			return 0, netip.AddrPort{}, err

@@ -11,6 +11,7 @@ import (
 const (
 	cookie        = 0x2112A442
 	typeSend      = 0x0016
+	typeData      = 0x0017
 	attrPeer      = 0x0012
 	attrData      = 0x0013
 	headerSize    = 20

@@ -3,13 +3,13 @@
 package load
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/pion/stun/v3"
-	"golang.org/x/sys/unix"
 )
 
 // answerPatience is how long a server has for an answer, and tries is how often it is asked.
@@ -20,9 +20,9 @@ const (
 
 // client is one allocation.
 type client struct {
-	fd       int
-	local    netip.AddrPort
+	link     link
 	relayed  netip.AddrPort
+	replies  chan []byte // answers, where somebody else reads the link
 	username stun.Username
 	key      stun.MessageIntegrity
 	realm    stun.Realm
@@ -30,30 +30,54 @@ type client struct {
 	password string
 }
 
+// link is how a client and its server talk.
+type link interface {
+	// descriptor is what epoll waits for.
+	descriptor() int
+	// write sends a message, whole.
+	write(message []byte) error
+	// read returns a message that comes until then, or nil.
+	read(deadline time.Time) ([]byte, error)
+	close()
+}
+
 // dial makes an allocation.
-func dial(from netip.Addr, server netip.AddrPort, username, password string) (*client, error) {
-	fd, local, err := open(from)
+func dial(t Target) (*client, error) {
+	l, err := t.connect()
 	if err != nil {
 		return nil, err
 	}
-	c := &client{fd: fd, local: local, username: stun.NewUsername(username), password: password}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: server.Addr().As4(), Port: int(server.Port())}); err != nil {
-		return nil, err
+	c := &client{link: l, username: stun.NewUsername(t.Username), password: t.Password}
+	if err := c.allocate(); err != nil {
+		l.close()
+		return nil, fmt.Errorf("allocate: %w", err)
 	}
+	return c, nil
+}
+
+// connect opens what leads to the server.
+func (t Target) connect() (link, error) {
+	if t.Transport == UDP {
+		return connectDatagram(t.From, t.Server)
+	}
+	return connectStream(t.From, t.Server, t.Transport == TLS)
+}
+
+func (c *client) allocate() error {
 	reply, err := c.request(stun.MethodAllocate, stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}})
 	if err != nil {
-		return nil, fmt.Errorf("allocate: %w", err)
+		return err
 	}
 	var relayed stun.XORMappedAddress
 	if err := relayed.GetFromAs(reply, stun.AttrXORRelayedAddress); err != nil {
-		return nil, err
+		return err
 	}
 	addr, ok := netip.AddrFromSlice(relayed.IP)
 	if !ok {
-		return nil, errors.New("the relayed address is none")
+		return errors.New("the relayed address is none")
 	}
 	c.relayed = netip.AddrPortFrom(addr.Unmap(), uint16(relayed.Port))
-	return c, nil
+	return nil
 }
 
 // bind binds a channel to a peer.
@@ -66,6 +90,13 @@ func (c *client) bind(number uint16, peer netip.AddrPort) error {
 // permit makes a permission for a peer.
 func (c *client) permit(peer netip.AddrPort) error {
 	_, err := c.request(stun.MethodCreatePermission, peerAddress(peer))
+	return err
+}
+
+// refresh keeps the allocation for so long; 0 gives it back.
+func (c *client) refresh(lifetime time.Duration) error {
+	value := binary.BigEndian.AppendUint32(nil, uint32(lifetime/time.Second))
+	_, err := c.request(stun.MethodRefresh, stun.RawAttribute{Type: stun.AttrLifetime, Value: value})
 	return err
 }
 
@@ -112,25 +143,45 @@ func (c *client) exchange(setters []stun.Setter) (*stun.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	buf := make([]byte, roomFor)
-	for range tries {
-		if _, err := unix.Write(c.fd, m.Raw); err != nil {
-			return nil, err
-		}
-		for deadline := time.Now().Add(answerPatience); time.Now().Before(deadline); {
-			ready := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
-			if _, err := unix.Poll(ready, int(time.Until(deadline)/time.Millisecond)+1); err != nil && !errors.Is(err, unix.EINTR) {
+	for try := range tries {
+		if try == 0 || !isStream(c.link) { // a stream does not lose it
+			if err := c.link.write(m.Raw); err != nil {
 				return nil, err
 			}
-			n, err := unix.Read(c.fd, buf)
+		}
+		for deadline := time.Now().Add(answerPatience); time.Now().Before(deadline); {
+			raw, err := c.answer(deadline)
 			if err != nil {
-				continue
+				return nil, err
 			}
-			reply := &stun.Message{Raw: append([]byte(nil), buf[:n]...)}
-			if reply.Decode() == nil && reply.TransactionID == m.TransactionID {
+			reply := &stun.Message{Raw: raw}
+			if raw != nil && reply.Decode() == nil && reply.TransactionID == m.TransactionID {
 				return reply, nil
 			}
 		}
 	}
 	return nil, errors.New("no answer")
+}
+
+// answer returns what comes until then, or nil.
+func (c *client) answer(deadline time.Time) ([]byte, error) {
+	if c.replies == nil {
+		return c.link.read(deadline)
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case raw := <-c.replies:
+		return raw, nil
+	case <-timer.C:
+		return nil, nil
+	}
+}
+
+// heard takes down an answer that somebody else has read. One too many is lost, as on the way.
+func (c *client) heard(message []byte) {
+	select {
+	case c.replies <- append([]byte(nil), message...):
+	default:
+	}
 }
