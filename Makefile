@@ -7,7 +7,7 @@
 # make abuse    the relay under floods and crowds of full size; some minutes of both cores
 # make fuzz     every fuzzer, for FUZZTIME each
 # make bench-signaling   compares the signaling server with others; about ten minutes
-# make bench-relay       compares the relay with coturn's and pion/turn's; eight minutes
+# make bench-relay       compares the relay with coturn and pion/turn's server; 12 minutes
 # make bench-connect     compares how browsers get connected, by this client and by others; ten minutes
 # make soak     the relay alone for an hour (ARGS='-soak 2h'), under a load whose clients come and go; a third of a core
 # make image    the container image, parley
@@ -81,7 +81,7 @@ bench-signaling: $(RIVALS)/node_modules
 bench-relay: setup
 	go build -o bin/turn ./cmd/turn
 	go build -o bin/bench-relay ./bench/relay
-	bin/bench-relay -turn bin/turn $(ARGS)
+	bin/bench-relay -turn bin/turn -json bin/bench-relay.json $(ARGS)
 
 soak:
 	go build -o bin/turn ./cmd/turn

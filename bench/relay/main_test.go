@@ -10,9 +10,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-rtc/parley/bench/relay/internal/contender"
+	"github.com/parley-rtc/parley/bench/relay/internal/lab"
 	"github.com/parley-rtc/parley/internal/leaktest"
 )
 
@@ -26,58 +29,106 @@ func TestMain(m *testing.M) {
 	leaktest.Main(m)
 }
 
-func TestEveryServerIsMeasured(t *testing.T) {
+// turn builds cmd/turn.
+func turn(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "turn")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/parley-rtc/parley/cmd/turn").CombinedOutput(); err != nil {
 		t.Fatalf("build cmd/turn: %v\n%s", err, out)
 	}
+	return binary
+}
+
+// measured runs the bench for a moment, and returns what it says.
+func measured(t *testing.T, args ...string) string {
+	t.Helper()
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"-n=50", "-rounds=1", "-settle=500ms", "-for=200ms", "-turn=" + binary}, &out); err != nil {
+	if err := run(t.Context(), append([]string{"-rounds=1", "-for=100ms"}, args...), &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
+	return out.String()
+}
+
+func TestEveryServerIsMeasured(t *testing.T) {
+	out := measured(t, "-turn="+turn(t), "-only=memory,streams", "-n=50", "-settle=200ms")
 	for _, kind := range contender.Kinds {
-		row := regexp.MustCompile(`(?m)^ *` + string(kind) + `( +-?[0-9.]+){4}( +-?[0-9.–]+) +[1-9][0-9]*$`)
-		if !row.Match(out.Bytes()) {
-			t.Errorf("no row for %s:\n%s", kind, &out)
+		name := regexp.QuoteMeta(string(kind))
+		row := regexp.MustCompile(`(?m)^ *` + name + `( +-?[0-9.]+){3}( +-?[0-9.–]+) +[1-9][0-9]*$`)
+		if !row.MatchString(out) {
+			t.Errorf("no row of memory for %s:\n%s", kind, out)
 		}
-		// Nothing but a load at which even a loaded machine loses nothing.
-		row = regexp.MustCompile(`(?m)6 kpps(.*\n){1,3}? *` + string(kind) + `[^\n]*( +[0-9.–]+){6}$`)
-		if !row.Match(out.Bytes()) {
-			t.Errorf("no row of packets for %s:\n%s", kind, &out)
+		for _, transport := range []string{"tcp", "tls"} {
+			row := regexp.MustCompile(`(?m)^` + transport + `,[^\n]*\n[^\n]*\n( [^\n]*\n){0,2}? *` + name + ` +[1-9][^\n]*[0-9]$`)
+			if !row.MatchString(out) {
+				t.Errorf("no row of packets over %s for %s:\n%s", transport, kind, out)
+			}
 		}
+	}
+}
+
+func TestEveryPartIsMeasured(t *testing.T) {
+	dir := t.TempDir()
+	results, plot := filepath.Join(dir, "results.json"), filepath.Join(dir, "plot.svg")
+	binary := turn(t)
+	out := measured(t, "-turn="+binary, "-only=packets,growth,veth", "-servers=parley", "-most=100", "-json="+results)
+	for _, want := range []string{"udp, 6 kpps, singles, 1000 bytes, channels, 50 allocations\n", "figures to reach", "CPU at 100 allocations by that at 10", " no relay "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("nothing of %q:\n%s", want, out)
+		}
+	}
+	if veth, err := lab.Veth(); err != nil {
+		if !strings.Contains(out, "no packets on virtual Ethernet: "+err.Error()) {
+			t.Errorf("nothing of %v:\n%s", err, out)
+		}
+	} else {
+		veth.Close()
+		if !strings.Contains(out, string(contender.Unmerged)) {
+			t.Errorf("nothing of virtual Ethernet:\n%s", out)
+		}
+	}
+	again := measured(t, "-from="+results, "-svg="+plot)
+	if !strings.HasSuffix(out, again) {
+		t.Errorf("from the results:\n%s\nwhen they were measured:\n%s", again, out)
+	}
+	if _, err := os.Stat(plot); err != nil {
+		t.Error(err)
+	}
+	out = measured(t, "-turn="+binary, "-only=ladder", "-servers=coturn,parley")
+	if !regexp.MustCompile(`(?m)^round 1: .*kpps(.*\n)+? *probe of coturn +20 (.*\n)+? *coturn +[1-9](.*\n)+? *parley +[1-9]`).MatchString(out) {
+		t.Errorf("no ladder:\n%s", out)
 	}
 }
 
 func TestWrongFlagsAreNamed(t *testing.T) {
 	for name, args := range map[string][]string{
-		"-n":       {"-n=100000"},
-		"-rounds":  {"-rounds=0"},
-		"-servers": {"-servers=coturn,another"},
-		"-only":    {"-only=speed"},
-		"-for":     {"-for=1ms"},
+		"-n":         {"-n=100000"},
+		"-most":      {"-most=1"},
+		"-rounds":    {"-rounds=0"},
+		"-servers":   {"-servers=coturn,another"},
+		"-only":      {"-only=speed"},
+		"-for":       {"-for=1ms"},
+		"-settle":    {"-settle=-1s"},
+		"-soak":      {"-soak=1s"},
+		"-soak-rate": {"-soak=1h", "-soak-rate=0"},
+		"-from":      {"-from=" + filepath.Join(t.TempDir(), "none.json")},
 	} {
-		if err := run(t.Context(), args, &bytes.Buffer{}); err == nil || !regexp.MustCompile("^"+name+":").MatchString(err.Error()) {
+		err := run(t.Context(), args, &bytes.Buffer{})
+		if err == nil || !strings.HasPrefix(err.Error(), name+":") {
 			t.Errorf("%v: got %v", args, err)
 		}
 	}
 }
 
-func TestMedian(t *testing.T) {
-	for name, test := range map[string]struct {
-		values []float64
-		want   float64
-	}{
-		"of none":  {nil, 0},
-		"of one":   {[]float64{3}, 3},
-		"of two":   {[]float64{3, 5}, 4},
-		"of three": {[]float64{9, 1, 2}, 2},
-	} {
-		var rounds []held
-		for _, v := range test.values {
-			rounds = append(rounds, held{Resident: v})
-		}
-		if got := median(rounds, func(h held) float64 { return h.Resident }); got != test.want {
-			t.Errorf("%s: %v, want %v", name, got, test.want)
-		}
+func TestTimeIsTold(t *testing.T) {
+	o, err := parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := o.expected(o.suites(nil))
+	if all < 5*time.Minute || all > 13*time.Minute {
+		t.Errorf("all takes %v", all)
+	}
+	if o, err = parse([]string{"-only=streams", "-rounds=1"}); err != nil || o.expected(o.suites(nil)) > all/10 {
+		t.Errorf("a part takes %v, all %v, %v", o.expected(o.suites(nil)), all, err)
 	}
 }

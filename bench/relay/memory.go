@@ -13,56 +13,49 @@ import (
 	"github.com/parley-rtc/parley/bench/internal/gauge"
 	"github.com/parley-rtc/parley/bench/relay/internal/allocate"
 	"github.com/parley-rtc/parley/bench/relay/internal/contender"
+	"github.com/parley-rtc/parley/bench/relay/internal/results"
 )
-
-// held is what one round of one server showed.
-type held struct {
-	Before   float64 // resident, without an allocation
-	After    float64 // and with all of them
-	Resident float64 // for each
-	Kernel   float64 // for each, of sockets; negative: not to be told
-	PerCPU   float64 // allocations made in a second of the server's CPU time
-}
 
 // sockets are the kernel's objects behind a UDP socket that is polled.
 var sockets = []string{"UDP", "UDPv6", "sock_inode_cache", "filp", "dentry", "eventpoll_epi", "eventpoll_pwq"}
 
 // memory measures what n idle allocations of a server hold.
-func memory(ctx context.Context, field contender.Field, kind contender.Kind, n int, settle time.Duration) (held, error) {
+func memory(ctx context.Context, field contender.Field, kind contender.Kind, n int, settle time.Duration) (results.Memory, error) {
+	field.Streams = nil
 	server, err := field.Start(kind)
 	if err != nil {
-		return held{}, err
+		return results.Memory{}, err
 	}
 	defer server.Stop()
 	client := allocate.Client{Server: net.UDPAddrFromAddrPort(server.UDP), User: contender.User, Password: contender.Password}
 	if err := pause(ctx, settle/5); err != nil {
-		return held{}, err
+		return results.Memory{}, err
 	}
 	before, slab, err := usage(server.Pid)
 	if err != nil {
-		return held{}, err
+		return results.Memory{}, err
 	}
 	worked, err := gauge.CPU(server.Pid)
 	if err != nil {
-		return held{}, err
+		return results.Memory{}, err
 	}
 	if err := crowd(ctx, n, client); err != nil {
-		return held{}, fmt.Errorf("%s: %w", kind, err)
+		return results.Memory{}, fmt.Errorf("%s: %w", kind, err)
 	}
 	after, err := gauge.CPU(server.Pid)
 	if err != nil {
-		return held{}, err
+		return results.Memory{}, err
 	}
 	worked = after - worked
 	if err := pause(ctx, settle); err != nil {
-		return held{}, err
+		return results.Memory{}, err
 	}
 	now, slabNow, err := usage(server.Pid)
 	if err != nil {
-		return held{}, err
+		return results.Memory{}, err
 	}
-	h := held{
-		Before: float64(before) / 1e6, After: float64(now) / 1e6, Resident: float64(now-before) / float64(n) / 1e3, Kernel: -1,
+	h := results.Memory{
+		Server: kind, N: n, Before: float64(before) / 1e6, After: float64(now) / 1e6, Resident: float64(now-before) / float64(n) / 1e3, Kernel: -1,
 		PerCPU: float64(n) / worked.Seconds(),
 	}
 	if slab > 0 {

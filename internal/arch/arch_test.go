@@ -51,12 +51,13 @@ var arrows = map[string][]string{
 
 	"bench/internal/gauge": {},
 
-	"bench/relay":                    {"bench/internal/gauge", "bench/relay/internal/allocate", "bench/relay/internal/contender", "bench/relay/internal/lab", "bench/relay/internal/load", "bench/relay/internal/pion", "bench/relay/internal/soak"},
+	"bench/relay":                    {"bench/internal/gauge", "bench/relay/internal/allocate", "bench/relay/internal/contender", "bench/relay/internal/lab", "bench/relay/internal/load", "bench/relay/internal/pion", "bench/relay/internal/results", "bench/relay/internal/soak"},
 	"bench/relay/internal/allocate":  {},
-	"bench/relay/internal/contender": {"bench/relay/internal/lab"},
+	"bench/relay/internal/contender": {"bench/internal/gauge", "bench/relay/internal/lab"},
 	"bench/relay/internal/lab":       {},
 	"bench/relay/internal/load":      {},
 	"bench/relay/internal/pion":      {},
+	"bench/relay/internal/results":   {"bench/relay/internal/contender", "bench/relay/internal/load"},
 	"bench/relay/internal/soak":      {"bench/internal/gauge", "bench/relay/internal/contender", "bench/relay/internal/lab", "bench/relay/internal/load"},
 
 	"bench/signaling":                    {"bench/internal/gauge", "bench/signaling/internal/contender", "bench/signaling/internal/dialect", "bench/signaling/internal/sample", "bench/signaling/internal/serve"},

@@ -38,3 +38,23 @@ func parseMachine(text string) (time.Duration, error) {
 	}
 	return sum, nil
 }
+
+// Processor returns the name of the first processor, or "unknown".
+func Processor() string {
+	text, _ := os.ReadFile("/proc/cpuinfo") // it may be hidden
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+// Kernel returns the release of Linux, or "unknown".
+func Kernel() string {
+	text, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(text))
+}

@@ -22,6 +22,7 @@ const (
 	Parley   Kind = "parley"
 	Unmerged Kind = "parley, no GSO" // with --udp-mode=batch
 	Pion     Kind = "pion/turn"
+	None     Kind = "no relay" // clients and the peer talk to each other; it is not started
 )
 
 // Kinds are those that are compared everywhere; the first is what others are compared with.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pion/stun/v3"
 
+	"github.com/parley-rtc/parley/bench/internal/gauge"
 	"github.com/parley-rtc/parley/bench/relay/internal/lab"
 )
 
@@ -124,8 +125,19 @@ func answers(address string) bool {
 	return err == nil
 }
 
-// Stop ends the server.
+// CPU returns the time that it has used; that of no process is 0.
+func (p *Process) CPU() (time.Duration, error) {
+	if p == nil {
+		return 0, nil
+	}
+	return gauge.CPU(p.Pid)
+}
+
+// Stop ends the server, if there is one.
 func (p *Process) Stop() {
+	if p == nil {
+		return
+	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:

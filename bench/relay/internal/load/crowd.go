@@ -16,7 +16,7 @@ import (
 // Crowd is clients that come and go while packets flow between them and a peer, both ways. It sleeps between packets, which leave
 // in small bursts of many sizes, and so costs little.
 type Crowd struct {
-	Target   Target         // of clients over UDP and TCP; its user and address are not looked at
+	Target   Target         // of clients over UDP and TCP; its user and transport are not looked at
 	TLS      netip.AddrPort // of clients over TLS
 	Users    []string       // whose clients they are; all have the target's password
 	Clients  int            // at once

@@ -5,7 +5,6 @@ package load
 import (
 	"context"
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +14,6 @@ import (
 func (c *Crowd) life(ctx context.Context, i int) error {
 	t := c.Target
 	t.Username = c.Users[rand.IntN(len(c.Users))]
-	t.From = netip.AddrFrom4([4]byte{127, 64, byte(i >> 8), byte(i)})
 	switch {
 	case i >= c.Streams:
 		t.Transport = UDP
@@ -26,7 +24,7 @@ func (c *Crowd) life(ctx context.Context, i int) error {
 	}
 	var m *member
 	err := t.AtClient(func() error {
-		made, err := dial(t)
+		made, err := dial(t, i)
 		if err == nil {
 			m = &member{client: made, to: raw(made.relayed), indications: rand.IntN(5) == 0}
 			m.stream, _ = made.link.(*stream)

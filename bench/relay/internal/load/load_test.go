@@ -5,7 +5,9 @@ package load
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/pion/stun/v3"
 
@@ -33,6 +35,74 @@ func TestSendIndicationsAreWellFormed(t *testing.T) {
 		}
 		if at := dataAt(p[:n]); !bytes.Equal(p[at:at+size], data) {
 			t.Errorf("%d bytes: the payload is not at %d", size, at)
+		}
+	}
+}
+
+func TestQuantilesAreCloseEnough(t *testing.T) {
+	var h Histogram
+	if got := h.Quantile(0.5); got != 0 {
+		t.Errorf("of none: %v", got)
+	}
+	for i := range 100_000 {
+		h.Add(time.Duration(i) * time.Microsecond)
+	}
+	for q, want := range map[float64]time.Duration{0: 0, 0.5: 50 * time.Millisecond, 0.99: 99 * time.Millisecond, 1: 100 * time.Millisecond} {
+		if got := h.Quantile(q); got > want || got < want-want/50 {
+			t.Errorf("%v: %v, want %v", q, got, want)
+		}
+	}
+	h.Reset()
+	h.Add(-time.Second)
+	h.Add(1<<63 - 1)
+	if least, most := h.Quantile(0), h.Quantile(1); least != 0 || most < 1<<62 {
+		t.Errorf("extremes: %v, %v", least, most)
+	}
+}
+
+func TestSlotsFollowEachOther(t *testing.T) {
+	last := -1
+	for v := uint64(0); v < 1<<20; v++ {
+		s := slot(v)
+		if s != last && s != last+1 || least(s) > v || v-least(s) > v/64 {
+			t.Fatalf("%d is in slot %d, which begins at %d, after %d", v, s, least(s), last)
+		}
+		last = s
+	}
+}
+
+func TestFramesOfAStreamAreTakenApart(t *testing.T) {
+	channelData := append([]byte{0x40, 0, 0, 5}, "abcde\x00\x00\x00"...)
+	message := append(stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw, channelData...)
+	for name, test := range map[string]struct {
+		bytes []byte
+		want  int
+	}{
+		"nothing":          {nil, 0},
+		"half a head":      {[]byte{0x40, 0, 0}, 0},
+		"padded":           {channelData, 12},
+		"one without data": {[]byte{0x40, 0, 0, 0}, 4},
+		"a message first":  {message, 20},
+	} {
+		if got := frameSize(test.bytes); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
+}
+
+func TestTheBenchSaysWhenItIsTheLimit(t *testing.T) {
+	for name, test := range map[string]struct {
+		Result
+		want string
+	}{
+		"all is well":       {Result{Sent: 1000, Arrived: 900}, ""},
+		"too little sent":   {Result{Sent: 1000, Short: 0.5}, "50 % less"},
+		"too little read":   {Result{Sent: 1000, Overrun: 10}, "lost 1.00 %"},
+		"trains of packets": {Result{Sent: 1000, Behind: 0.2}, "20 % late"},
+	} {
+		got := test.Limit()
+		if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
 }

@@ -24,7 +24,8 @@ type Target struct {
 	Server             netip.AddrPort
 	Transport          Transport
 	Username, Password string
-	From, Peer         netip.Addr // where clients and peers are
+	From               func(i int) netip.Addr // where the ith client is
+	Peer               netip.Addr
 
 	// AtClient and AtPeer run a function where sockets of clients and of peers are opened, which may be in namespaces.
 	AtClient, AtPeer func(func() error) error
@@ -79,7 +80,7 @@ func OpenDirect(t Target, n int) (*Rig, error) {
 	r.direct = true
 	for i := range n {
 		err := t.AtClient(func() error {
-			d, err := connectDatagram(t.From, r.at)
+			d, err := connectDatagram(t.From(i), r.at)
 			if err != nil {
 				return err
 			}
@@ -131,7 +132,7 @@ func (r *Rig) dialAll() error {
 		group.Go(func() {
 			err := r.target.AtClient(func() error {
 				for i := range next {
-					c, err := dial(r.target)
+					c, err := dial(r.target, i)
 					if err != nil {
 						return err
 					}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -145,7 +146,7 @@ func frameSize(b []byte) int {
 
 func (s *stream) read(deadline time.Time) ([]byte, error) {
 	if m := s.next(); m != nil {
-		return m, nil
+		return slices.Clone(m), nil
 	}
 	if err := await(s.socket.fd, unix.POLLIN, deadline); err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func (s *stream) read(deadline time.Time) ([]byte, error) {
 	if _, err := s.fill(); err != nil {
 		return nil, err
 	}
-	return s.next(), nil
+	return slices.Clone(s.next()), nil
 }
 
 // errNothing is what a read of an empty socket returns; crypto/tls takes a temporary error for no end.

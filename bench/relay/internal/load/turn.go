@@ -41,9 +41,9 @@ type link interface {
 	close()
 }
 
-// dial makes an allocation.
-func dial(t Target) (*client, error) {
-	l, err := t.connect()
+// dial makes the ith client's allocation.
+func dial(t Target, i int) (*client, error) {
+	l, err := t.connect(t.From(i))
 	if err != nil {
 		return nil, err
 	}
@@ -56,11 +56,11 @@ func dial(t Target) (*client, error) {
 }
 
 // connect opens what leads to the server.
-func (t Target) connect() (link, error) {
+func (t Target) connect(from netip.Addr) (link, error) {
 	if t.Transport == UDP {
-		return connectDatagram(t.From, t.Server)
+		return connectDatagram(from, t.Server)
 	}
-	return connectStream(t.From, t.Server, t.Transport == TLS)
+	return connectStream(from, t.Server, t.Transport == TLS)
 }
 
 func (c *client) allocate() error {

@@ -75,7 +75,7 @@ func Run(ctx context.Context, c Config, out io.Writer) error {
 	defer server.Stop()
 	here := lab.Loopback()
 	crowd := &load.Crowd{
-		Target: load.Target{Server: server.UDP, Password: contender.Password, Peer: here.Peer, AtClient: here.AtClient, AtPeer: here.AtPeer},
+		Target: load.Target{Server: server.UDP, Password: contender.Password, From: here.ClientAt, Peer: here.Peer, AtClient: here.AtClient, AtPeer: here.AtPeer},
 		TLS:    server.TLS, Users: names, Clients: c.Clients, Streams: c.Clients / 10, Rate: c.Rate, Lifetime: lifetime,
 	}
 	_, _ = fmt.Fprintf(out, "soak: %d packets a second for %v on %d clients, process %d, samples in %s\n", c.Rate, c.For, c.Clients, server.Pid, c.File)
