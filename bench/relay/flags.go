@@ -36,9 +36,12 @@ type options struct {
 	n       int
 	most    int
 	rounds  int
+	tries   int
 	settle  time.Duration
 	each    time.Duration
 	field   contender.Field
+	pin     bool
+	cpus    lab.Processors
 
 	from, json, svg, readme string
 
@@ -56,11 +59,13 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.n, "n", 5_000, "idle allocations that memory is measured with")
 	f.IntVar(&o.most, "most", crowds[len(crowds)-1], "allocations that growth is measured up to")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds, of which the medians count")
+	f.IntVar(&o.tries, "tries", 3, "how often a load is made at most while other programs keep the machine busy")
 	f.DurationVar(&o.settle, "settle", 10*time.Second, "how long allocations are idle before memory is read")
 	f.DurationVar(&o.each, "for", usual, "how long each load of packets lasts; shorter ones shorten the ladder, too")
 	only := f.String("only", "", "measure these parts alone, separated by commas: "+strings.Join(partNames, ", "))
 	servers := f.String("servers", "", "servers, separated by commas (default all: coturn,parley,pion/turn)")
 	f.StringVar(&o.field.Turn, "turn", "bin/turn", "cmd/turn's binary")
+	f.BoolVar(&o.pin, "pin", false, "keep the load on one processor and the servers off it, in place of letting the scheduler place them")
 	more := f.String("turn-flags", "", "more flags for it, separated by spaces")
 
 	f.StringVar(&o.from, "from", "", "measure nothing, and show what these files of results say, separated by commas; of each part the last one's counts")
@@ -118,6 +123,8 @@ func (o options) check() error {
 		return fmt.Errorf("-settle: %v is negative", o.settle)
 	case o.rounds < 1:
 		return fmt.Errorf("-rounds: %d is less than 1", o.rounds)
+	case o.tries < 1:
+		return fmt.Errorf("-tries: %d is less than 1", o.tries)
 	case o.soak.For < 0:
 		return fmt.Errorf("-soak: %v is negative", o.soak.For)
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,12 +40,12 @@ func (o options) climb(ctx context.Context, round int) (results.Climb, error) {
 		if ctx.Err() != nil {
 			return c, ctx.Err()
 		}
-		at, half, err := o.carry(kind, c.Rate)
+		at, half, err := o.carry(ctx, kind, c.Rate)
 		if err != nil {
 			return c, fmt.Errorf("%s: %w", kind, err)
 		}
-		c.At = append(c.At, results.ServerResult{Server: kind, Result: at})
-		c.Half = append(c.Half, results.ServerResult{Server: kind, Result: half})
+		c.At = append(c.At, at)
+		c.Half = append(c.Half, half)
 	}
 	return c, nil
 }
@@ -60,12 +61,16 @@ func (o options) probe(ctx context.Context, c *results.Climb) error {
 	for rate := step; rate <= topRate && ctx.Err() == nil; rate += step {
 		c.Rate = rate
 		for _, d := range []time.Duration{scaled(o.each, probeFor), scaled(o.each, sure)} {
-			result := rig.Run(single(rate, d))
-			c.Probes = append(c.Probes, results.Probe{Rate: rate, Result: result})
-			if c.Limit = result.Limit(); c.Limit != "" {
+			m, err := o.metered(ctx, rig, server, single(rate, d))
+			if err != nil {
+				return err
+			}
+			c.Probes = append(c.Probes, results.Probe{Rate: rate, Result: m.Result, Others: m.others()})
+			if !m.Whole() {
+				c.Limit = m.Limit()
 				return nil // from here on it is not the server's loss that shows
 			}
-			if result.Lost() < tooMuch {
+			if m.Lost() < tooMuch {
 				break
 			}
 			if d == scaled(o.each, sure) {
@@ -78,15 +83,21 @@ func (o options) probe(ctx context.Context, c *results.Climb) error {
 }
 
 // carry has a server carry what the reference could not, and half of that.
-func (o options) carry(kind contender.Kind, rate int) (at, half load.Result, err error) {
+func (o options) carry(ctx context.Context, kind contender.Kind, rate int) (at, half results.ServerResult, err error) {
 	rig, server, err := o.open(lab.Loopback(), kind, load.UDP, flows)
 	if err != nil {
 		return at, half, err
 	}
 	defer server.Stop()
 	defer rig.Close()
-	half = rig.Run(single(rate/2, scaled(o.each, sure/2)))
-	return rig.Run(single(rate, scaled(o.each, sure))), half, nil
+	run := func(rate int, d time.Duration) results.ServerResult {
+		m, failure := o.metered(ctx, rig, server, single(rate, scaled(o.each, d)))
+		err = errors.Join(err, failure)
+		return results.ServerResult{Server: kind, Result: m.Result, Others: m.others()}
+	}
+	half = run(rate/2, sure/2)
+	at = run(rate, sure)
+	return at, half, err
 }
 
 func single(rate int, d time.Duration) load.Cell {

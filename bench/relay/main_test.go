@@ -39,18 +39,30 @@ func turn(t *testing.T) string {
 	return binary
 }
 
-// measured runs the bench for a moment, and returns what it says.
+// measured runs the bench for a moment, and returns what it says. On a machine that is busy, nothing of a load may arrive in so
+// short a time: that is tried again.
 func measured(t *testing.T, args ...string) string {
 	t.Helper()
-	var out bytes.Buffer
-	if err := run(t.Context(), append([]string{"-rounds=1", "-for=100ms"}, args...), &out); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
+	for try := 1; ; try++ {
+		var out bytes.Buffer
+		err := run(t.Context(), append([]string{"-rounds=1", "-for=100ms", "-tries=1"}, args...), &out)
+		if err == nil {
+			return out.String()
+		}
+		if try == 3 || !strings.Contains(err.Error(), "nothing arrived") {
+			t.Fatalf("%v\n%s", err, &out)
+		}
 	}
-	return out.String()
 }
 
-func TestEveryServerIsMeasured(t *testing.T) {
-	out := measured(t, "-turn="+turn(t), "-only=memory,streams", "-n=50", "-settle=200ms")
+func TestBench(t *testing.T) {
+	binary := turn(t)
+	t.Run("measures every server", func(t *testing.T) { everyServer(t, binary) })
+	t.Run("measures every part", func(t *testing.T) { everyPart(t, binary) })
+}
+
+func everyServer(t *testing.T, binary string) {
+	out := measured(t, "-turn="+binary, "-only=memory,streams", "-n=50", "-settle=200ms")
 	for _, kind := range contender.Kinds {
 		name := regexp.QuoteMeta(string(kind))
 		row := regexp.MustCompile(`(?m)^ *` + name + `( +-?[0-9.]+){3}( +-?[0-9.–]+) +[1-9][0-9]*$`)
@@ -66,10 +78,9 @@ func TestEveryServerIsMeasured(t *testing.T) {
 	}
 }
 
-func TestEveryPartIsMeasured(t *testing.T) {
+func everyPart(t *testing.T, binary string) {
 	dir := t.TempDir()
 	results, plot := filepath.Join(dir, "results.json"), filepath.Join(dir, "plot.svg")
-	binary := turn(t)
 	out := measured(t, "-turn="+binary, "-only=packets,growth,veth", "-servers=parley", "-most=100", "-json="+results)
 	for _, want := range []string{"udp, 6 kpps, singles, 1000 bytes, channels, 50 allocations\n", "figures to reach", "CPU at 100 allocations by that at 10", " no relay "} {
 		if !strings.Contains(out, want) {
@@ -107,6 +118,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"-servers":   {"-servers=coturn,another"},
 		"-only":      {"-only=speed"},
 		"-for":       {"-for=1ms"},
+		"-tries":     {"-tries=0"},
 		"-settle":    {"-settle=-1s"},
 		"-soak":      {"-soak=1s"},
 		"-soak-rate": {"-soak=1h", "-soak-rate=0"},

@@ -32,6 +32,11 @@ func (o options) measure(ctx context.Context, out io.Writer) (*results.Results, 
 	if o.field.Streams, err = contender.NewIdentity(dir); err != nil {
 		return r, err
 	}
+	if o.pin {
+		if o.cpus, err = lab.Divide(); err != nil {
+			_, _ = fmt.Fprintln(out, err)
+		}
+	}
 	var veth *lab.Net
 	if o.wants(vethPart) {
 		if veth, err = lab.Veth(); err != nil {

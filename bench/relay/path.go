@@ -29,7 +29,7 @@ func (o options) path(ctx context.Context, s suite, kind contender.Kind, round i
 			return ctx.Err()
 		}
 		cell := load.Cell{Rate: c.Rate, Burst: c.Burst, Size: c.Size, Indications: c.Indications, For: o.each}
-		m, err := metered(rig, server, cell)
+		m, err := o.metered(ctx, rig, server, cell)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
@@ -37,7 +37,7 @@ func (o options) path(ctx context.Context, s suite, kind contender.Kind, round i
 			return fmt.Errorf("%s: %v: nothing arrived", kind, c)
 		}
 		each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(m.Arrived) }
-		add(results.Packet{Case: c, Server: kind, Round: round, Result: m.Result, CPU: each(m.server), All: each(m.machine), Others: (m.machine - m.server - m.bench).Seconds() / m.lasted.Seconds()})
+		add(results.Packet{Case: c, Server: kind, Round: round, Result: m.Result, CPU: each(m.server), All: each(m.machine), Others: m.others()})
 	}
 	return nil
 }
@@ -49,7 +49,7 @@ func (o options) open(at *lab.Net, kind contender.Kind, transport load.Transport
 		return rig, nil, err
 	}
 	field := o.field
-	field.Net = at
+	field.Net, field.CPUs = at, o.cpus.Relays
 	if transport == load.UDP {
 		field.Streams = nil
 	}
@@ -72,8 +72,31 @@ type meter struct {
 	lasted                 time.Duration
 }
 
-// metered makes a load.
-func metered(rig *load.Rig, server *contender.Process, cell load.Cell) (meter, error) {
+// others returns how many processors were busy with other things.
+func (m meter) others() float64 {
+	return (m.machine - m.server - m.bench).Seconds() / m.lasted.Seconds()
+}
+
+// metered makes a load, and makes it again where other programs disturb it or nothing arrives, but not for ever. The least disturbed
+// counts.
+func (o options) metered(ctx context.Context, rig *load.Rig, server *contender.Process, cell load.Cell) (meter, error) {
+	var best meter
+	for range o.tries {
+		m, err := o.meteredOnce(rig, server, cell)
+		if err != nil || ctx.Err() != nil {
+			return m, errors.Join(err, ctx.Err())
+		}
+		if best.Arrived == 0 || m.Arrived > 0 && m.others() < best.others() {
+			best = m
+		}
+		if best.Arrived > 0 && best.others() <= results.MostOthers {
+			break
+		}
+	}
+	return best, nil
+}
+
+func (o options) meteredOnce(rig *load.Rig, server *contender.Process, cell load.Cell) (meter, error) {
 	var m meter
 	took := func(sign time.Duration) error {
 		cpu, err1 := server.CPU()
@@ -86,9 +109,12 @@ func metered(rig *load.Rig, server *contender.Process, cell load.Cell) (meter, e
 	}
 	began := time.Now()
 	err := took(-1)
-	m.Result = rig.Run(cell)
+	ran := lab.Confine(o.cpus.Load, func() error {
+		m.Result = rig.Run(cell)
+		return nil
+	})
 	m.lasted = time.Since(began)
-	return m, errors.Join(err, took(1))
+	return m, errors.Join(err, ran, took(1))
 }
 
 // target is a server's clients' view of it, and of their peers.

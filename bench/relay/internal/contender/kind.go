@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/parley-rtc/parley/bench/relay/internal/lab"
 )
 
@@ -43,10 +45,11 @@ const (
 
 // Field says where the servers are, and how they are started.
 type Field struct {
-	Turn    string    // cmd/turn's binary
-	Flags   []string  // and more of its flags
-	Net     *lab.Net  // where they run; nil: on loopback
-	Streams *Identity // with which they serve TCP and TLS, too; nil: UDP alone
+	Turn    string       // cmd/turn's binary
+	Flags   []string     // and more of its flags
+	Net     *lab.Net     // where they run; nil: on loopback
+	CPUs    *unix.CPUSet // those they keep to; nil: any
+	Streams *Identity    // with which they serve TCP and TLS, too; nil: UDP alone
 }
 
 // Start starts a server on ports that are free. Stop must follow.
@@ -68,7 +71,7 @@ func (f Field) Start(kind Kind, more ...string) (*Process, error) {
 		if kind == Parley || kind == Unmerged {
 			cmd.Args = append(append(cmd.Args, f.Flags...), more...)
 		}
-		return p.start(cmd)
+		return lab.Confine(f.CPUs, func() error { return p.start(cmd) })
 	})
 	if err != nil {
 		return nil, err

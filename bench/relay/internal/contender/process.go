@@ -20,10 +20,8 @@ import (
 	"github.com/parley-rtc/parley/bench/relay/internal/lab"
 )
 
-const (
-	startTime = 20 * time.Second // until a server must answer
-	stopTime  = 2 * time.Second  // to end when asked to
-)
+// startTime is how long it may take until a server answers.
+const startTime = 20 * time.Second
 
 // Process is a running server.
 type Process struct {
@@ -133,18 +131,13 @@ func (p *Process) CPU() (time.Duration, error) {
 	return gauge.CPU(p.Pid)
 }
 
-// Stop ends the server, if there is one.
+// Stop ends the server, if there is one, at once: asked to end, some would wait for their clients first.
 func (p *Process) Stop() {
 	if p == nil {
 		return
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(stopTime):
-		_ = p.cmd.Process.Kill()
-		<-p.done
-	}
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.done
 }
 
 // freePort returns a UDP port that was free a moment ago, with one for TLS. They are below those that the system gives to whoever

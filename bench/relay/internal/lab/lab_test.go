@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/parley-rtc/parley/internal/leaktest"
 )
 
@@ -62,5 +64,35 @@ func TestPacketsCrossTheLinks(t *testing.T) {
 	}
 	if after, err := os.Readlink("/proc/thread-self/ns/net"); err != nil || after != before {
 		t.Errorf("the test is in %s, was in %s, %v", after, before, err)
+	}
+}
+
+func TestProcessorsAreDivided(t *testing.T) {
+	p, err := Divide()
+	if err != nil {
+		t.Skip(err)
+	}
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		t.Fatal(err)
+	}
+	if p.Load.Count() != 1 || p.Relays.Count() != all.Count()-1 {
+		t.Errorf("%d for the load, %d for relays, of %d", p.Load.Count(), p.Relays.Count(), all.Count())
+	}
+	for name, set := range map[string]*unix.CPUSet{"the load's": p.Load, "the relays'": p.Relays} {
+		err := Confine(set, func() error {
+			var here unix.CPUSet
+			err := unix.SchedGetaffinity(0, &here)
+			if here != *set {
+				t.Errorf("%s: %v, want %v", name, here, *set)
+			}
+			return err
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := Confine(nil, func() error { return nil }); err != nil {
+		t.Error(err)
 	}
 }

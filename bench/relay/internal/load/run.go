@@ -40,6 +40,9 @@ const late = 250 * time.Microsecond
 // Lost returns the share of what was sent that did not arrive.
 func (r Result) Lost() float64 { return 1 - float64(r.Arrived)/float64(max(r.Sent, 1)) }
 
+// Whole reports whether the load was made: all was sent, even if not all of it in time, and what came was read.
+func (r Result) Whole() bool { return r.Short <= 0.02 && float64(r.Overrun) <= 0.0005*float64(r.Sent) }
+
 // Limit says what the bench could not do, or "".
 func (r Result) Limit() string {
 	switch {

@@ -92,12 +92,14 @@ type Climb struct {
 type Probe struct {
 	Rate int `json:"rate"`
 	load.Result
+	Others float64 `json:"others"`
 }
 
 // ServerResult is what a server showed.
 type ServerResult struct {
 	Server contender.Kind `json:"server"`
 	load.Result
+	Others float64 `json:"others"`
 }
 
 // Read reads a file that Write has written.
@@ -153,15 +155,22 @@ func (r *Results) cases(part string) []Case {
 	return all
 }
 
-// find returns the rounds of a server under a load.
+// MostOthers is how many processors may be busy with other things before that disturbs a measurement.
+const MostOthers = 0.3
+
+// all returns the rounds of a server under a load.
+func (r *Results) all(c Case, server contender.Kind) []Packet {
+	return slices.DeleteFunc(slices.Clone(r.Packets), func(p Packet) bool { return p.Case != c || p.Server != server })
+}
+
+// find returns those that count: the ones that nothing has disturbed, if there is any.
 func (r *Results) find(c Case, server contender.Kind) []Packet {
-	var rounds []Packet
-	for _, p := range r.Packets {
-		if p.Case == c && p.Server == server {
-			rounds = append(rounds, p)
-		}
+	all := r.all(c, server)
+	quiet := slices.DeleteFunc(slices.Clone(all), func(p Packet) bool { return p.Others > MostOthers })
+	if len(quiet) == 0 {
+		return all
 	}
-	return rounds
+	return quiet
 }
 
 // memory returns the rounds of a server.
@@ -169,7 +178,8 @@ func (r *Results) memory(server contender.Kind) []Memory {
 	return slices.DeleteFunc(slices.Clone(r.Memory), func(m Memory) bool { return m.Server != server })
 }
 
-// ratio returns the median of what one server uses by what another does in the same round; 0 if that is not known.
+// ratio returns the median of what one server uses by what another does in the same round, or if no round of theirs is the same, the
+// ratio of the medians; 0 if that is not known.
 func (r *Results) ratio(c Case, server, by contender.Kind) float64 {
 	return r.ratioOf(r.find(c, server), r.find(c, by))
 }
@@ -182,6 +192,10 @@ func (r *Results) ratioOf(of, by []Packet) float64 {
 				ratios = append(ratios, a.CPU/b.CPU)
 			}
 		}
+	}
+	cpu := func(p Packet) float64 { return p.CPU }
+	if base := Median(by, cpu); len(ratios) == 0 && base > 0 {
+		return Median(of, cpu) / base
 	}
 	return Median(ratios, func(v float64) float64 { return v })
 }

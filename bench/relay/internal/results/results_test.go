@@ -39,8 +39,8 @@ func sample() *Results {
 		}
 		r.Ladder = append(r.Ladder, Climb{
 			Round: round, Rate: 160_000, Probes: []Probe{{Rate: 160_000, Result: load.Result{Sent: 1000, Arrived: 900}}},
-			At:   []ServerResult{{contender.Coturn, load.Result{Sent: 100_000, Arrived: 99_000}}, {contender.Parley, load.Result{Sent: 100_000, Arrived: 100_000}}},
-			Half: []ServerResult{{contender.Coturn, load.Result{P99: 70 * time.Microsecond}}, {contender.Parley, load.Result{P99: 60 * time.Microsecond}}},
+			At:   []ServerResult{{Server: contender.Coturn, Result: load.Result{Sent: 100_000, Arrived: 99_000}}, {Server: contender.Parley, Result: load.Result{Sent: 100_000, Arrived: 100_000}}},
+			Half: []ServerResult{{Server: contender.Coturn, Result: load.Result{P99: 70 * time.Microsecond}}, {Server: contender.Parley, Result: load.Result{P99: 60 * time.Microsecond}}},
 		})
 	}
 	return r
@@ -128,6 +128,30 @@ func TestRatiosAreOfTheSameRound(t *testing.T) {
 	r.Packets = append(r.Packets, Packet{Case: c, Server: contender.Parley, Round: 7, CPU: 1000})
 	if got := r.ratio(c, contender.Parley, contender.Coturn); got != 0.5 {
 		t.Errorf("got %v, want 0.5", got)
+	}
+}
+
+func TestRoundsThatAreDisturbedDoNotCount(t *testing.T) {
+	r := sample()
+	c := r.cases("packets")[0]
+	disturb := func(round int) {
+		for i, p := range r.Packets {
+			if p.Case == c && p.Server == contender.Parley && p.Round == round {
+				r.Packets[i].Others, r.Packets[i].CPU = 1, 1000
+			}
+		}
+	}
+	disturb(0)
+	if got := r.find(c, contender.Parley); len(got) != 1 || got[0].Round != 1 || r.ratio(c, contender.Parley, contender.Coturn) != 0.5 {
+		t.Errorf("got %+v", got)
+	}
+	disturb(1)
+	if got := r.find(c, contender.Parley); len(got) != 2 {
+		t.Errorf("where all are: got %+v", got)
+	}
+	var out bytes.Buffer
+	if err := r.Tables(&out); err != nil || strings.Count(out.String(), "other programs kept 1.0 processors busy") != 2 {
+		t.Errorf("%v\n%s", err, &out)
 	}
 }
 

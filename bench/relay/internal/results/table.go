@@ -17,9 +17,6 @@ import (
 // servers are all that there may be rows of, in their order.
 var servers = []contender.Kind{contender.Coturn, contender.Parley, contender.Unmerged, contender.Pion, contender.None}
 
-// mostOthers is how many processors may be busy with other things before that is told.
-const mostOthers = 0.3
-
 // parts are those with packets, and what people call them.
 var parts = []struct{ name, title string }{
 	{"packets", "packets over UDP, on loopback"},
@@ -34,9 +31,6 @@ func (r *Results) Tables(out io.Writer) error {
 	w.printf("%s; %s; medians of %d rounds\n", r.Made.Format(time.DateOnly), r.Machine, r.Rounds)
 	for _, note := range r.Notes {
 		w.printf("not measured: %s\n", note)
-	}
-	if busy := Median(r.Packets, func(p Packet) float64 { return p.Others }); busy > mostOthers {
-		w.printf("the machine was busy with other things: %.1f of its processors\n", busy)
 	}
 	r.memoryTable(w)
 	for _, part := range parts {
@@ -109,9 +103,12 @@ func (r *Results) packetTable(w *writer, part, title string) {
 			}
 		})
 		for _, server := range servers {
-			for _, p := range r.find(c, server) {
+			for _, p := range r.all(c, server) {
 				if limit := p.Limit(); limit != "" {
 					w.printf("  %s, round %d: %s\n", server, p.Round+1, limit)
+				}
+				if p.Others > MostOthers {
+					w.printf("  %s, round %d: other programs kept %.1f processors busy\n", server, p.Round+1, p.Others)
 				}
 			}
 		}
@@ -149,17 +146,21 @@ func (r *Results) ladderTable(w *writer) {
 		}
 		w.table(func(row func(...string)) {
 			row("", "kpps", "lost %", "p50 µs", "p99 µs", "")
-			tell := func(server string, rate int, result load.Result) {
-				row(server, fmt.Sprint(rate/1000), fmt.Sprintf("%.4f", 100*result.Lost()), fmt.Sprintf("%.0f", micros(result.P50)), fmt.Sprintf("%.0f", micros(result.P99)), result.Limit())
+			tell := func(server string, rate int, result load.Result, others float64) {
+				limit := result.Limit()
+				if others > MostOthers {
+					limit = fmt.Sprintf("other programs kept %.1f processors busy", others)
+				}
+				row(server, fmt.Sprint(rate/1000), fmt.Sprintf("%.4f", 100*result.Lost()), fmt.Sprintf("%.0f", micros(result.P50)), fmt.Sprintf("%.0f", micros(result.P99)), limit)
 			}
 			for _, probe := range climb.Probes {
-				tell("probe of coturn", probe.Rate, probe.Result)
+				tell("probe of coturn", probe.Rate, probe.Result, probe.Others)
 			}
 			for _, s := range climb.At {
-				tell(string(s.Server), climb.Rate, s.Result)
+				tell(string(s.Server), climb.Rate, s.Result, s.Others)
 			}
 			for _, s := range climb.Half {
-				tell(string(s.Server), climb.Rate/2, s.Result)
+				tell(string(s.Server), climb.Rate/2, s.Result, s.Others)
 			}
 		})
 	}
