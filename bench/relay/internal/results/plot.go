@@ -15,7 +15,7 @@ import (
 
 // Sizes of the plot, in its own units.
 const (
-	plotWidth, plotHeight = 800, 330
+	plotWidth, plotHeight = 800, 345
 	panelWidth            = 330
 	panelHeight           = 210
 	panelTop              = 60
@@ -79,11 +79,11 @@ func (r *Results) plot() (string, error) {
 		{"bursts of 8 packets", 450, r.seriesOf(func(c Case) bool { return c.Burst == 8 })},
 	}
 	var rates []float64
-	top := 0.0
-	for _, p := range panels {
+	tops := make([]float64, len(panels)) // bursts are so cheap that a scale for both would hide them
+	for i, p := range panels {
 		for _, s := range p.series {
 			for _, at := range s.points {
-				top = max(top, at.cpu)
+				tops[i] = max(tops[i], at.cpu)
 				if !slices.Contains(rates, at.rate) {
 					rates = append(rates, at.rate)
 				}
@@ -94,13 +94,12 @@ func (r *Results) plot() (string, error) {
 	if len(rates) < 2 {
 		return "", errors.New("there are no packets of 1000 bytes at two rates or more")
 	}
-	a := axes{rates: rates, unit: unitOf(top)}
-	a.top = a.unit * math.Ceil(top/a.unit)
 	b := &strings.Builder{}
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="CPU time per relayed packet against packets per second">`+"\n%s", plotWidth, plotHeight, style)
 	fmt.Fprintf(b, `<text class="title" x="60" y="20">Microseconds of the server&#8217;s CPU time for a relayed packet of 1,000 bytes; less is better</text>`+"\n")
-	for _, p := range panels {
-		p.draw(b, a)
+	for i, p := range panels {
+		unit := unitOf(tops[i])
+		p.draw(b, axes{rates: rates, unit: unit, top: unit * max(1, math.Ceil(tops[i]/unit))})
 	}
 	legend(b, panels)
 	b.WriteString("</svg>\n")
