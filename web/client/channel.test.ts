@@ -15,7 +15,7 @@ function setUp(latestOnly = false) {
       sent.push(data.slice())
     },
   }
-  const channel = new Channel(pipe as unknown as DataChannel, { latestOnly }, 1e6, { open() {}, message() {}, heard() {}, closed() {} })
+  const channel = new Channel(pipe as unknown as DataChannel, { latestOnly }, 1e6, { open() {}, message() {}, heard() {}, dropped() {}, closed() {} })
   const reassembly = new Reassembly(1e6)
   return {
     channel, pipe,

@@ -14,6 +14,8 @@ export interface ChannelEvents {
   message(data: Uint8Array): void
   /** Something arrived, whatever it was. */
   heard(): void
+  /** Something that came was dropped; why, for people. */
+  dropped(why: string): void
   /** The other side closed it, or its connection is gone. */
   closed(): void
 }
@@ -31,16 +33,17 @@ export class Channel {
   readonly #highWater: number
   readonly #reassembly: Reassembly
   #queue: Uint8Array[] = []
-  #current: Generator<Uint8Array<ArrayBuffer>, void> | null = null // the message being cut
+  #current: Uint8Array | null = null // the message being cut
+  #chunks: Generator<Uint8Array<ArrayBuffer>, void> | null = null // what is left of it
   #chunk: Uint8Array<ArrayBuffer> | null = null // its next piece
   #queued = 0 // bytes not given to the browser
   #nextId = 0
 
-  constructor(channel: DataChannel, { latestOnly = false }: ChannelOptions, maxMessage: number, events: ChannelEvents) {
+  constructor(channel: DataChannel, { latestOnly = false, maxRetransmits }: ChannelOptions, maxMessage: number, events: ChannelEvents) {
     this.#channel = channel
     this.#latestOnly = latestOnly
     this.#highWater = latestOnly ? 1 : highWater
-    this.#reassembly = new Reassembly(maxMessage)
+    this.#reassembly = new Reassembly(maxMessage, (why) => events.dropped(why), maxRetransmits !== undefined)
     channel.binaryType = 'arraybuffer'
     channel.bufferedAmountLowThreshold = latestOnly ? 0 : lowWater
     channel.onopen = () => events.open()
@@ -48,7 +51,7 @@ export class Channel {
     channel.onbufferedamountlow = () => this.#pump()
     channel.onmessage = ({ data }: MessageEvent<unknown>) => {
       events.heard()
-      const message = data instanceof ArrayBuffer ? this.#reassembly.take(new Uint8Array(data)) : null
+      const message = this.#reassembly.take(data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array())
       if (message !== null) events.message(message)
     }
   }
@@ -76,13 +79,20 @@ export class Channel {
     return true
   }
 
+  /** Takes back the messages that were not given to the channel wholly: the other side never gets them from here. */
+  take(): Uint8Array[] {
+    const messages = this.#current === null ? this.#queue : [this.#current, ...this.#queue]
+    this.#queue = []
+    this.#current = this.#chunk = null
+    this.#queued = 0
+    return messages
+  }
+
   close(): void {
     const channel = this.#channel
     channel.onopen = channel.onclose = channel.onmessage = channel.onbufferedamountlow = null
     channel.close()
-    this.#drop()
-    this.#current = this.#chunk = null
-    this.#queued = 0
+    this.take()
   }
 
   /** Drops the messages of which nothing was sent. */
@@ -93,25 +103,29 @@ export class Channel {
 
   #pump(): void {
     while (this.isOpen && this.#channel.bufferedAmount < this.#highWater) {
-      const chunk = (this.#chunk ??= this.#next())
-      if (chunk === null) return
+      this.#chunk ??= this.#next()
+      if (this.#chunk === null) return
       try {
-        this.#channel.send(chunk)
+        this.#channel.send(this.#chunk)
       } catch {
-        return // the browser's own buffer is full: it keeps the channel, and says when there is room
+        return // the buffer below is full: it keeps the channel, and says when there is room
       }
-      this.#chunk = null
-      this.#queued -= payloadLength(chunk)
+      this.#queued -= payloadLength(this.#chunk)
+      this.#cut()
     }
   }
 
+  /** The first piece of the next message. */
   #next(): Uint8Array<ArrayBuffer> | null {
-    for (;;) {
-      const { done, value } = this.#current?.next() ?? { done: true }
-      if (!done && value) return value
-      const message = this.#queue.shift()
-      if (message === undefined) return (this.#current = null)
-      this.#current = chunks(message, this.#nextId++ >>> 0)
-    }
+    this.#current = this.#queue.shift() ?? null
+    this.#chunks = this.#current && chunks(this.#current, this.#nextId++ >>> 0)
+    return this.#cut()
+  }
+
+  /** Cuts the next piece; when there is none, the message is given away wholly. */
+  #cut(): Uint8Array<ArrayBuffer> | null {
+    this.#chunk = this.#chunks?.next().value ?? null
+    if (this.#chunk === null) this.#current = this.#chunks = null
+    return this.#chunk
   }
 }

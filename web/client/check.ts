@@ -1,6 +1,7 @@
 // Finds the faults of an app in what it gives, where they are made and not where they show.
 import { SignalError } from './errors.ts'
 import { isFields, isText } from './frames.ts'
+import { parseKey } from './key.ts'
 import { linkKinds } from './link.ts'
 import type { ChannelOptions, JoinOptions } from './options.ts'
 
@@ -14,7 +15,7 @@ const nameLimit = 128
 const maxMessageLimit = 2 ** 32 - 1
 
 /** Throws a TypeError or RangeError that says what is wrong with the options, or a SignalError `bad_room`. */
-export function checkOptions({ server, room, channels, maxMessage, iceTransportPolicy, links, token }: JoinOptions): void {
+export function checkOptions({ server, room, channels, maxMessage, iceTransportPolicy, links, token, key, allowUnverified, serverRelay }: JoinOptions): void {
   must(isServer(String(server)), 'server', 'an http or https URL, or a path that begins with / or .', server)
   if (!isText(room) || !/^[\w.~-]{1,128}$/.test(room) || room === '.' || room === '..') {
     throw new SignalError('bad_room', 'a room name is 1 to 128 characters of A-Z a-z 0-9 - . _ ~, and not . or ..')
@@ -28,6 +29,10 @@ export function checkOptions({ server, room, channels, maxMessage, iceTransportP
   const isLinks = links === undefined || (Array.isArray(links) && links.length > 0 && links.every((kind) => linkKinds.includes(kind)))
   must(isLinks, 'links', `a list of ${linkKinds.join(', ')}`, links)
   must(token === undefined || typeof token === 'function', 'token', 'a function that returns the token', token)
+  for (const [name, value] of Object.entries({ allowUnverified, serverRelay })) {
+    must(value === undefined || typeof value === 'boolean', name, 'true or false', value)
+  }
+  if (key !== undefined) parseKey(key)
 }
 
 /** Throws in words, and names the value. */

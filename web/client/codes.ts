@@ -60,12 +60,24 @@ export const codes = {
 /**
  * A code of the protocol, or one of the client's own: `network` (no answer came), `protocol` (an answer that cannot be
  * read), `token` (the app gave none), `negotiation` (the browser refused a step towards a peer), `channels_differ` (a
- * peer's channels have other names), `no_relay` (only relayed paths are allowed, and the server names no relay).
+ * peer's channels have other names), `no_relay` (only relayed paths are allowed, and the server names no relay),
+ * `key_differs` (a peer has no key for the room, or another one, or this side has none), `untrusted` (what came as a peer's
+ * was changed, forged or repeated on its way), `malformed` (a peer sent what cannot be read or is too large: it was dropped).
  *
  * @example
  * const words: Partial<Record<Code, string>> = { room_full: 'The room is full.', network: 'The server cannot be reached.' }
  */
-export type Code = keyof typeof codes | 'network' | 'protocol' | 'token' | 'negotiation' | 'channels_differ' | 'no_relay'
+export type Code =
+  | keyof typeof codes
+  | 'network'
+  | 'protocol'
+  | 'token'
+  | 'negotiation'
+  | 'channels_differ'
+  | 'no_relay'
+  | 'key_differs'
+  | 'untrusted'
+  | 'malformed'
 
 /**
  * What a close code asks for; 0 is that of a code which refuses a request and ends no link. One that is not the

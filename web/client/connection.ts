@@ -1,6 +1,6 @@
 import { Channel } from './channel.ts'
 import { Negotiation } from './negotiation.ts'
-import type { Generation, Note } from './note.ts'
+import type { ConnectionNote, Generation } from './note.ts'
 import type { ChannelOptions, Clock } from './options.ts'
 import { routeOf, type Route } from './path.ts'
 import { Pulse } from './pulse.ts'
@@ -17,11 +17,13 @@ export interface ConnectionSetup {
 
 /** What a connection tells. */
 export interface ConnectionEvents {
-  send(note: Note): void
+  send(note: ConnectionNote): void
   /** The health may be another. */
   changed(): void
   open(channel: string): void
   message(channel: string, data: Uint8Array): void
+  /** Something of the peer's was dropped; why, for people. */
+  dropped(why: string): void
   /** The names of channels that only this side has, and that only the other one has. */
   differ(here: readonly string[], there: readonly string[]): void
   measured(rtt: number): void
@@ -67,7 +69,7 @@ export class Connection {
         this.#createPulse()
         this.#createChannels()
       },
-      send: (step) => events.send({ ...step, generation, ...(step.kind === 'description' && { channels: this.#names }) } as Note),
+      send: (step) => events.send({ ...step, generation, ...(step.kind === 'description' && { channels: this.#names }) } as ConnectionNote),
       fault: (cause) => events.fault(cause),
     })
     try {
@@ -100,7 +102,7 @@ export class Connection {
     return [...this.#channels].filter(([, channel]) => channel.isOpen).map(([name]) => name)
   }
 
-  receive(note: Exclude<Note, { kind: 'renew' }>): void {
+  receive(note: ConnectionNote): void {
     if (note.kind === 'description' && this.#farNames === null) {
       this.#farNames = note.channels
       if (this.#mine) this.#createChannels()
@@ -110,6 +112,11 @@ export class Connection {
 
   send(channel: string, data: Uint8Array): boolean {
     return this.#channels.get(channel)?.send(data) ?? false
+  }
+
+  /** Takes back the messages that were not given to the browser wholly. */
+  take(): [channel: string, message: Uint8Array][] {
+    return [...this.#channels].flatMap(([name, channel]) => channel.take().map((message) => [name, message] as [string, Uint8Array]))
   }
 
   restart(): void {
@@ -184,6 +191,7 @@ export class Connection {
     const channel = new Channel(this.#pc.createDataChannel(name, init), options, maxMessage, {
       open: () => this.#events.open(name),
       message: (data) => this.#events.message(name, data),
+      dropped: (why) => this.#events.dropped(why),
       heard: () => this.#pulse?.heard(),
       closed: () => this.#lost(),
     })

@@ -6,6 +6,7 @@ export function environment(given: Partial<Environment> = {}): Environment {
     fetch: (...args) => globalThis.fetch(...args),
     WebSocket: globalThis.WebSocket,
     RTCPeerConnection: globalThis.RTCPeerConnection,
+    subtle: globalThis.crypto?.subtle,
     clock: {
       now: () => performance.timeOrigin + performance.now(),
       after(delay, call) {

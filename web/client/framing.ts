@@ -53,37 +53,51 @@ interface Incomplete {
 /** Puts the messages of one channel together again. What it holds is bounded, and what is malformed is dropped. */
 export class Reassembly {
   readonly #limit: number
+  readonly #dropped: (why: string) => void
+  readonly #lossy: boolean
   readonly #incomplete = new Map<number, Incomplete>()
   #held = 0
 
-  /** @param limit the most bytes of one message, and of all incomplete ones together */
-  constructor(limit: number) {
+  /**
+   * @param limit the most bytes of one message, and of all incomplete ones together
+   * @param dropped is told what was dropped, for people
+   * @param lossy whether messages may well stay incomplete, so that it is not worth a word
+   */
+  constructor(limit: number, dropped: (why: string) => void = () => {}, lossy = false) {
     this.#limit = limit
+    this.#dropped = dropped
+    this.#lossy = lossy
   }
 
   /** Takes what a channel received; returns a message when it is complete. */
   take(chunk: Uint8Array): Uint8Array | null {
-    if (chunk[0] === whole) return chunk.length - 1 <= this.#limit ? chunk.subarray(1) : null
-    if (chunk[0] !== fragment || chunk.length <= fragmentHeader) return null
+    const isWhole = chunk[0] === whole
+    if (!isWhole && (chunk[0] !== fragment || chunk.length <= fragmentHeader)) return this.#drop('a malformed message')
     const header = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    const size = isWhole ? chunk.length - 1 : header.getUint32(9)
+    if (size > this.#limit) return this.#drop(`a message of ${size} bytes, over this side's limit of ${this.#limit}`)
+    if (isWhole) return chunk.subarray(1)
     const id = header.getUint32(1)
     const index = header.getUint32(5)
-    const size = header.getUint32(9)
     const part = chunk.subarray(fragmentHeader)
-    const start = index * fragmentPayload
-    if (size > this.#limit || part.length !== Math.min(fragmentPayload, size - start)) return null
+    const message = this.#incomplete.get(id) ?? { size, parts: new Map() }
+    const fits = part.length === Math.min(fragmentPayload, size - index * fragmentPayload)
+    if (!fits || message.size !== size || message.parts.has(index)) return this.#drop('a malformed fragment')
 
-    let message = this.#incomplete.get(id)
-    if (message === undefined) {
+    if (!this.#incomplete.has(id)) {
       if (this.#incomplete.size >= incompleteLimit) this.#giveUpOldest()
-      this.#incomplete.set(id, (message = { size, parts: new Map() }))
+      this.#incomplete.set(id, message)
     }
-    if (message.size !== size || message.parts.has(index)) return null
     while (this.#held + part.length > this.#limit && this.#incomplete.size > 1) this.#giveUpOldest()
     if (!this.#incomplete.has(id)) return null
     message.parts.set(index, part)
     this.#held += part.length
     return message.parts.size === Math.ceil(size / fragmentPayload) ? this.#complete(id, message) : null
+  }
+
+  #drop(why: string): null {
+    this.#dropped(why)
+    return null
   }
 
   #complete(id: number, { size, parts }: Incomplete): Uint8Array {
@@ -94,6 +108,7 @@ export class Reassembly {
   }
 
   #giveUpOldest(): void {
+    if (!this.#lossy) this.#dropped('an incomplete message, for newer ones')
     for (const id of this.#incomplete.keys()) return this.#forget(id)
   }
 

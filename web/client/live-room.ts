@@ -5,8 +5,10 @@ import { environment } from './environment.ts'
 import { SignalError } from './errors.ts'
 import type { RosterEntry } from './frames.ts'
 import { tabStorage } from './keepsake.ts'
+import { Keyring, parseKey } from './key.ts'
 import type { JoinOptions } from './options.ts'
 import { watchPage } from './page.ts'
+import { randomText } from './random.ts'
 import { RemotePeer, type PeerContext } from './remote-peer.ts'
 import type { LeaveReason, LinkState, Room, RoomEvents, Self } from './room.ts'
 import type { JoinReply } from './session.ts'
@@ -34,12 +36,12 @@ export class LiveRoom implements Room {
   readonly #unwatch: () => void
   #reply: JoinReply | null = null
   #configuration: RTCConfiguration
-  #count = 0 // connections begun
+  #count = 0 // connections begun and notes signed
   #saidNoRelay = false
 
   constructor(options: JoinOptions) {
     const env = environment(options.environment)
-    const { name, meta, channels, iceTransportPolicy, maxMessage = defaultMaxMessage, signal } = options
+    const { name, meta, channels, iceTransportPolicy, maxMessage = defaultMaxMessage, signal, key, allowUnverified = false } = options
     const storage = options.storage === undefined ? tabStorage() : options.storage
     const who: Who = { ...(name !== undefined && { name }), ...(meta !== undefined && { meta }) }
     this.#configuration = iceTransportPolicy === undefined ? {} : { iceTransportPolicy }
@@ -47,6 +49,14 @@ export class LiveRoom implements Room {
     this.#check = (channel, data) => checkMessage(channels, maxMessage, channel, data)
     this.#context = {
       clock: env.clock,
+      trust: {
+        keyring: key === undefined || env.subtle === undefined ? null : new Keyring(env.subtle, parseKey(key), options.room),
+        hasKey: key !== undefined,
+        allowUnverified,
+        nextSerial: () => ++this.#count,
+      },
+      relay: options.serverRelay === false ? null : { channels, maxMessage, nonce: () => randomText(env.random, 16) },
+      self: () => ({ peer: this.#reply?.peer ?? '', instance: this.#signaling.instance }),
       epoch: () => this.#reply?.epoch ?? 0,
       isLinked: () => this.link.name === 'open',
       signal: (to, epoch, data) => this.#signaling.send({ kind: 'signal', to, epoch, data }),
@@ -173,6 +183,7 @@ export class LiveRoom implements Room {
       for (const peer of this.#peers.values()) peer.signalingIsBack()
     }
     this.#events.emit('link', state)
+    for (const peer of this.#peers.values()) if (peer.isRelayed) this.#changed(peer)
   }
 
   #joined(reply: JoinReply): void {
@@ -226,7 +237,7 @@ export class LiveRoom implements Room {
       // It is being closed.
     } else if (dead && !peer.listed) {
       this.#remove(peer, 'unreachable')
-    } else if (dead && this.link.name !== 'open') {
+    } else if (dead && this.link.name !== 'open' && !peer.isRelayed) {
       this.#peers.delete(peer.id)
       this.#parked.set(peer.id, peer)
       this.#events.emit('left', peer, 'unreachable')

@@ -40,6 +40,20 @@ export interface JoinOptions {
    * never opens between them, which is the error `channels_differ`.
    */
   channels: Record<string, ChannelOptions>
+  /**
+   * What the peers of the room share and the server never sees, as {@link newKey} makes it: 16 to 64 random bytes, or their
+   * base64url. With it they sign what they tell each other through the server, and seal what goes through it. Peers without
+   * the key, or with another one, are refused: `key_differs`. Where there is no `crypto.subtle` (pages from plain http), it
+   * cannot be used: peers are `unverified` then.
+   */
+  key?: string | Uint8Array
+  /**
+   * Lets peers in that sign nothing, though there is a key here: those on pages from plain http, say. The server can then
+   * get between any two of them unnoticed. False unless set; without a key everybody is let in.
+   */
+  allowUnverified?: boolean
+  /** Whether messages may go through the server while a peer has no connection; true unless set. Both sides must let them. */
+  serverRelay?: boolean
   /** The most bytes one message may have, sent or received; 64 MiB unless set. A larger one that comes is dropped. */
   maxMessage?: number
   /** The kinds of links to the server that may be used; all unless set. The best of them that works is. */
@@ -61,9 +75,11 @@ export interface JoinOptions {
 export interface Environment {
   fetch: typeof fetch
   WebSocket: typeof WebSocket
-  /** Absent where there is no WebRTC: the room then does signaling only. */
+  /** Absent where there is no WebRTC: messages go through the server then. */
   RTCPeerConnection: typeof RTCPeerConnection | undefined
   clock: Clock
+  /** Absent on pages that came over plain http: nothing can be verified there. */
+  subtle: SubtleCrypto | undefined
   /** Fills the array with random bytes. */
   random: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>
 }

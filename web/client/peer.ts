@@ -16,16 +16,27 @@ export type Presence = 'here' | 'away' | 'leaving'
 export type PeerState = 'connecting' | 'connected' | 'reconnecting' | 'closed'
 
 /**
+ * Whether what the peer said through the server was signed with the room's key. `unverified`: this side or the peer has no
+ * key, or no means to use it (a page that came over plain http has none); or nothing came yet. `refused`: the peer has no key
+ * or another one, or the server changed what it said.
+ *
+ * @example
+ * row.title = peer.trust === 'verified' ? 'end-to-end verified' : 'not verified'
+ */
+export type TrustState = 'verified' | 'unverified' | 'refused'
+
+/**
  * The way packets take to a peer.
  *
  * @example
  * const words = peer.path?.kind === 'relay' ? `over a relay by ${peer.path.protocol}` : 'directly'
  */
 export interface Path {
-  readonly kind: 'direct' | 'relay'
+  /** `server`: there is no connection, and messages go through signaling. */
+  readonly kind: 'direct' | 'relay' | 'server'
   /** `udp`, or for a relay how it is reached: `udp`, `tcp` or `tls`. */
   readonly protocol?: string
-  /** Round trip in milliseconds, measured on the library's own channel. */
+  /** Round trip in milliseconds, measured on the library's own channel; through the server, when its use began. */
   readonly rtt: number | null
 }
 
@@ -41,13 +52,16 @@ export interface Peer {
   readonly meta?: Json | undefined
   readonly presence: Presence
   readonly state: PeerState
+  readonly trust: TrustState
   /** Null until known, and while there is none. */
   readonly path: Path | null
+  /** How many notes and messages of the peer's were dropped: not signed as they must be, malformed or too large. */
+  readonly dropped: number
   /** Bytes accepted by {@link send} and not yet on their way. */
   readonly buffered: number
   /**
    * Sends one message; the other side drops one over its own `maxMessage`. False when the channel is not open, or more
-   * than 16 MiB would be waiting; then nothing was sent. The bytes may be changed afterwards.
+   * than 16 MiB (through the server: 1 MiB) would be waiting; then nothing was sent. The bytes may be changed afterwards.
    *
    * @throws TypeError when the room was joined without such a channel
    * @throws RangeError when the message is over this side's own `maxMessage`: it could never be sent

@@ -1,11 +1,11 @@
+import { toText } from './base64.ts'
 import type { Environment } from './options.ts'
 
 type Random = Environment['random']
 
 /** Random bytes as text of A–Z a–z 0–9 - _ */
 export function randomText(random: Random, bytes: number): string {
-  const text = btoa(String.fromCharCode(...random(new Uint8Array(bytes))))
-  return text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+  return toText(random(new Uint8Array(bytes)))
 }
 
 /** A random number from 0 up to, but not, 1. */

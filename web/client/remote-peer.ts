@@ -1,19 +1,31 @@
+import type { Code } from './codes.ts'
 import { Connection, type ConnectionSetup } from './connection.ts'
 import { SignalError } from './errors.ts'
 import type { RosterEntry } from './frames.ts'
 import type { Json } from './json.ts'
-import { compareGenerations, noGeneration, parseNote, type Generation, type Note } from './note.ts'
+import { compareGenerations, noGeneration, parseNote, type ConnectionNote, type Generation, type Note, type RelayNote, type SignedNote } from './note.ts'
 import type { Clock } from './options.ts'
 import type { Route } from './path.ts'
-import type { Path, Peer, PeerState, Presence } from './peer.ts'
+import type { Path, Peer, PeerState, Presence, TrustState } from './peer.ts'
 import { Recovery, type Health } from './recovery.ts'
+import { Relay, type RelaySetup } from './relay.ts'
+import { reasons, Trust, type Finding, type Party, type RoomTrust } from './trust.ts'
 
 /** A connection younger than this, in milliseconds, is not given up because the other side asks for another. */
 const tooYoung = 2000
 
+/** Without a connection for so long, in milliseconds, messages go through the server: at first, and after there was one. */
+const relayAfter = 2000
+const relayAfterLoss = 4000
+
 /** What a peer needs of its room. */
 export interface PeerContext {
   readonly clock: Clock
+  readonly trust: RoomTrust
+  /** What messages through the server are sent with; null where they are not to be. */
+  readonly relay: Pick<RelaySetup, 'channels' | 'maxMessage' | 'nonce'> | null
+  /** This side, as the others know it. */
+  self(): Party
   /** This side's epoch. */
   epoch(): number
   /** Whether signaling works just now. */
@@ -39,19 +51,29 @@ export class RemotePeer implements Peer {
   /** Whether the server counts the peer among those in the room. */
   listed = true
 
+  trust: TrustState = 'unverified'
+  dropped = 0
+
   readonly #context: PeerContext
   readonly #recovery: Recovery
+  readonly #trust: Trust
+  readonly #relay: Relay | null
   #entry: RosterEntry
   #ownEpoch: number // under which this side was last seen by the peer
   #connection: Connection | null = null
   #newest: Generation = noGeneration // seen or made
-  #early: Exclude<Note, { kind: 'renew' }>[] = [] // candidates whose offer did not come yet
+  #ready: Connection | null = null // the last one that was
+  #doomed: Connection | null = null // the one that was ready before a way through the server was wished for
+  #early: ConnectionNote[] = [] // candidates whose offer did not come yet
   #health: Health = 'none'
   #route: Omit<Route, 'relayed'> | null = null
   #rtt: number | null = null
   #wasConnected = false
-  #saidDiffer = false
+  #hasWebRTC = true // the other side, as far as it said
   #closed = false
+  #inbox = Promise.resolve()
+  #outbox = Promise.resolve()
+  readonly #said = new Set<string>()
 
   constructor(entry: RosterEntry, context: PeerContext) {
     this.id = entry.peer
@@ -61,11 +83,14 @@ export class RemotePeer implements Peer {
     this.#ownEpoch = context.epoch()
     this.#recovery = new Recovery(context.clock, {
       isFirst: () => this.#offers,
-      canSignal: () => this.listed && context.isLinked(),
+      canSignal: () => this.#canSignal && this.#hasWebRTC,
       restart: () => this.#connection?.restart(),
       renew: () => this.#renew(),
     })
-    if (context.setup() !== null) this.#recovery.update('none')
+    this.#trust = new Trust(context.trust)
+    this.#relay = context.relay && this.#createRelay(context.relay)
+    this.#recovery.update('none')
+    this.#reach()
   }
 
   /** What the roster last said. */
@@ -91,7 +116,7 @@ export class RemotePeer implements Peer {
 
   get state(): PeerState {
     if (this.#closed) return 'closed'
-    if (this.#health === 'connected') return 'connected'
+    if (this.#health === 'connected' || (this.isRelayed && this.#context.isLinked())) return 'connected'
     return this.#wasConnected ? 'reconnecting' : 'connecting'
   }
 
@@ -99,21 +124,27 @@ export class RemotePeer implements Peer {
     return this.#health
   }
 
+  /** Whether messages go through the server. */
+  get isRelayed(): boolean {
+    return this.#relay?.isUsed ?? false
+  }
+
   get path(): Path | null {
+    if (this.#relay?.isUsed) return { kind: 'server', rtt: this.#relay.rtt }
     return this.#route && { ...this.#route, rtt: this.#rtt }
   }
 
   get buffered(): number {
-    return this.#connection?.buffered ?? 0
+    return (this.#connection?.buffered ?? 0) + (this.#relay?.buffered ?? 0)
   }
 
   get openChannels(): string[] {
-    return this.#connection?.openChannels ?? []
+    return this.#relay?.isUsed ? this.#relay.channels : (this.#connection?.openChannels ?? [])
   }
 
   send(channel: string, data: Uint8Array): boolean {
     this.#context.check(channel, data)
-    return this.#connection?.send(channel, data) ?? false
+    return (this.#relay?.isUsed ? this.#relay : this.#connection)?.send(channel, data) ?? false
   }
 
   /** Takes over what the roster says. Under a new epoch of either side, what was on its way may be lost. */
@@ -125,18 +156,37 @@ export class RemotePeer implements Peer {
     this.#entry = entry
     this.#ownEpoch = ownEpoch
     this.listed = true
-    if (rejoined) this.#recovery.disturbed(this.#offers ? 0 : tooYoung)
+    if (rejoined) {
+      this.#recovery.disturbed(this.#offers ? 0 : tooYoung)
+      this.#relay?.again()
+    }
     if (returned || JSON.stringify(before) !== JSON.stringify(entry)) this.#context.changed(this)
   }
 
-  /** Takes the data of a signal from this peer. */
+  /** Takes the data of a signal from this peer; one is dealt with before the next. */
   receive(data: Json): void {
     const note = parseNote(data)
-    if (note === null || this.#closed) return
+    if (note === null) return void this.dropped++
+    this.#inbox = this.#inbox.then(() => (this.#closed ? undefined : this.#take(note))).catch((cause) => this.#context.fault(this, cause))
+  }
+
+  async #take(note: Note): Promise<void> {
+    switch (note.kind) {
+      case 'key':
+        return this.#told(note.key)
+      case 'relayed':
+        return this.#relay?.piece(note)
+      case 'relay':
+      case 'description': {
+        const finding = await this.#check(note)
+        if (finding === null || this.#closed) return
+        if (note.kind === 'relay') return this.#relayAsked(note, finding === 'verified')
+        this.#hasWebRTC = true
+      }
+    }
     const order = compareGenerations(note.generation, this.#newest)
-    const current = this.#connection !== null && order === 0
     if (note.kind === 'renew') return this.#asked(note.generation, order)
-    if (current) return this.#connection?.receive(note)
+    if (this.#connection !== null && order === 0) return this.#connection.receive(note)
     if (order < 0) return
     if (note.kind === 'candidates') return void (this.#early.length < 8 && this.#early.push(note))
     if (note.description.type !== 'offer') return
@@ -147,11 +197,14 @@ export class RemotePeer implements Peer {
 
   /** A message of ours to this peer was refused, and may have mattered. */
   refused(retryAfter: number): void {
-    this.#recovery.disturbed(Math.max(1000, retryAfter * 1000))
+    const delay = Math.max(1000, retryAfter * 1000)
+    this.#recovery.disturbed(delay)
+    this.#relay?.resend(delay)
   }
 
   signalingIsBack(): void {
     this.#recovery.signalingIsBack()
+    this.#relay?.again()
   }
 
   configure(configuration: RTCConfiguration): void {
@@ -169,6 +222,7 @@ export class RemotePeer implements Peer {
   close(): void {
     this.#closed = true
     this.#recovery.stop()
+    this.#relay?.close()
     this.#connection?.close()
     this.#connection = null
   }
@@ -178,7 +232,12 @@ export class RemotePeer implements Peer {
     return this.#context.epoch() > this.epoch
   }
 
+  get #canSignal(): boolean {
+    return this.listed && this.#context.isLinked()
+  }
+
   #renew(): void {
+    if (this.#context.setup() === null) return
     if (!this.#offers) return this.#send({ kind: 'renew', generation: this.#newest })
     // The next one compares greater in any case. What this peer counts to says nothing to the others.
     const [epoch, count] = this.#newest
@@ -203,12 +262,13 @@ export class RemotePeer implements Peer {
     this.#recovery.began()
     try {
       this.#connection = new Connection(setup, generation, mine, {
-        send: (note) => this.#send(note),
-        changed: () => this.#check(),
-        open: (channel) => this.#context.open(this, channel),
+        send: (note) => (note.kind === 'description' ? this.#sign(note) : this.#send(note)),
+        changed: () => this.#look(),
+        open: (channel) => (this.#relay?.channels.includes(channel) ? this.#reach() : this.#context.open(this, channel)),
         message: (channel, data) => this.#context.message(this, channel, data),
         measured: (rtt) => this.#measured(rtt),
         routed: (kind, protocol) => this.#routed(kind, protocol),
+        dropped: (why) => this.#drop(why),
         differ: (here, there) => this.#differ(here, there),
         fault: (cause) => this.#context.fault(this, cause),
       })
@@ -216,30 +276,164 @@ export class RemotePeer implements Peer {
       this.#context.fault(this, cause)
     }
     this.#route = this.#rtt = null
-    this.#check()
+    this.#look()
     return this.#connection !== null
   }
 
-  #send(note: Note): void {
-    this.#context.signal(this.id, this.epoch, note as unknown as Json)
+  /** Sends notes in the order of the calls. */
+  #send(note: Note | Promise<Note>): void {
+    this.#outbox = this.#outbox
+      .then(async () => {
+        const data = await note
+        if (!this.#closed) this.#context.signal(this.id, this.epoch, data as unknown as Json)
+      })
+      .catch((cause) => this.#context.fault(this, cause))
   }
 
-  /** Says once that the peer's channels have other names than this side's. */
+  #sign(note: SignedNote): void {
+    this.#send(this.#trust.prove(note, this.#context.self(), this.#party))
+  }
+
+  get #party(): Party {
+    return { peer: this.id, instance: this.instance }
+  }
+
+  /** Whether what the peer said is to be believed; null if not. */
+  async #check(note: SignedNote): Promise<Finding | null> {
+    const finding = await this.#trust.check(note, this.#party, this.#context.self())
+    const { keyring, hasKey } = this.#context.trust
+    if (finding === 'verified' || finding === 'unverified') {
+      if (!hasKey && note.proof !== undefined) this.#refuse('no own key')
+      else this.#setTrust(finding)
+      return finding
+    }
+    this.dropped++
+    const unkeyed = finding === 'no key' || finding === 'other key'
+    if (unkeyed && keyring !== null && !this.#said.has('key_differs')) this.#send(keyring.id.then((key) => ({ kind: 'key', key })))
+    this.#refuse(finding)
+    return null
+  }
+
+  /** The peer refused something, and says which key it has. */
+  async #told(key: string): Promise<void> {
+    const { keyring, hasKey } = this.#context.trust
+    if (keyring === null) this.#refuse(hasKey ? 'no own use' : 'no own key')
+    else if (key !== (await keyring.id)) this.#refuse('other key')
+  }
+
+  #refuse(reason: keyof typeof reasons): void {
+    const forged = reason === 'changed' || reason === 'repeated'
+    const subject = forged ? `what came as peer ${this.id}'s` : `peer ${this.id}`
+    if (this.trust !== 'verified') this.#setTrust('refused')
+    this.#sayOnce(forged ? 'untrusted' : 'key_differs', `${subject} ${reasons[reason]}`)
+  }
+
+  #setTrust(trust: TrustState): void {
+    if (this.trust === trust) return
+    this.trust = trust
+    this.#context.changed(this)
+  }
+
+  #drop(why: string): void {
+    this.dropped++
+    this.#sayOnce('malformed', `peer ${this.id} sent ${why}: it was dropped`)
+  }
+
+  #sayOnce(code: Code, message: string): void {
+    if (this.#said.has(code)) return
+    this.#said.add(code)
+    this.#context.fault(this, new SignalError(code, message, 'never'))
+  }
+
+  /** Says that the peer's channels have other names than this side's. */
   #differ(here: readonly string[], there: readonly string[]): void {
-    if (this.#saidDiffer) return
-    this.#saidDiffer = true
     const parts = [here.length > 0 && `only this side has ${quoted(here)}`, there.length > 0 && `only the peer has ${quoted(there)}`]
-    const message = `the channels of peer ${this.id} differ: ${parts.filter(Boolean).join(', ')}`
-    this.#context.fault(this, new SignalError('channels_differ', message, 'never'))
+    this.#sayOnce('channels_differ', `the channels of peer ${this.id} differ: ${parts.filter(Boolean).join(', ')}`)
+  }
+
+  #createRelay(setup: NonNullable<PeerContext['relay']>): Relay {
+    const { clock, trust, self, message } = this.#context
+    const context = { clock, keyring: trust.keyring, self, peer: this.#party, hasWebRTC: () => this.#context.setup() !== null }
+    return new Relay({ ...setup, ...context }, {
+      canSignal: () => this.#canSignal,
+      send: (note) => this.#send(note),
+      open: (note) => {
+        if (note.echo === undefined) this.#doomed = this.#connection === this.#ready ? this.#ready : null
+        this.#sign(note)
+      },
+      opened: (answered) => this.#opened(answered),
+      moved: (lossy) => {
+        if (lossy) this.#openAll()
+        this.#context.changed(this)
+      },
+      message: (channel, data) => message(this, channel, data),
+      dropped: (why) => this.#drop(why),
+      forged: () => {
+        this.dropped++
+        this.#refuse('changed')
+      },
+    })
+  }
+
+  /** The peer wishes for a way through the server, or answers. */
+  async #relayAsked(note: RelayNote, isProven: boolean): Promise<void> {
+    this.#hasWebRTC = note.webrtc
+    // A connection that is ready will be so for both, or for none soon.
+    if (note.echo === undefined && this.#health === 'connected') return this.probe()
+    await this.#relay?.receive(note, isProven)
+  }
+
+  /** There is a way through the server. What comes over a connection that was ready before could come too late. */
+  #opened(answered: boolean): void {
+    const old = this.#connection
+    const over = old !== null && old === (answered ? this.#doomed : this.#ready)
+    if (over || this.#health !== 'connected') {
+      const rest = old?.take() ?? []
+      if (over) {
+        old.close()
+        this.#connection = null
+      }
+      this.#wasConnected = true
+      this.#relay?.use(rest)
+      this.#look()
+      this.#openAll()
+      this.#context.changed(this)
+    }
+    this.#reach()
+  }
+
+  #openAll(): void {
+    for (const channel of this.openChannels) this.#context.open(this, channel)
+  }
+
+  /** Sees to it that there is a way: through the server while there is no connection, and no longer. */
+  #reach(): void {
+    const relay = this.#relay
+    if (relay === null || this.#closed) return
+    if (this.#health === 'connected') {
+      relay.calm()
+      const open = this.#connection?.openChannels ?? []
+      if (relay.isUsed && relay.channels.every((channel) => open.includes(channel))) {
+        relay.moveTo((channel, data) => this.#connection?.send(channel, data) ?? false)
+      }
+    } else if (relay.isUsed) {
+      relay.stay()
+    } else {
+      relay.wish(this.#context.setup() === null ? 0 : this.#wasConnected ? relayAfterLoss : relayAfter)
+    }
   }
 
   /** Looks at how the connection is doing, and tells if that changed. */
-  #check(): void {
+  #look(): void {
     const health = this.#connection?.health ?? 'none'
     if (health === this.#health || this.#closed) return
     this.#health = health
-    if (health === 'connected') this.#wasConnected = true
+    if (health === 'connected') {
+      this.#wasConnected = true
+      this.#ready = this.#connection
+    }
     this.#recovery.update(health)
+    this.#reach()
     this.#context.changed(this)
   }
 

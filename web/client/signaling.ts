@@ -41,6 +41,9 @@ export class Signaling {
   /** Whether the page went away, and was not restored. */
   isHidden = false
 
+  /** Names this page; another one after it was restored. */
+  instance: string
+
   readonly #env: Environment
   readonly #endpoints: Endpoints
   readonly #token: JoinOptions['token']
@@ -49,7 +52,6 @@ export class Signaling {
   readonly #kinds: readonly LinkKind[]
   readonly #memory: Memory
   readonly #who: OwnWho
-  #instance: string
   #wanted: Partial<Keepsake>
   #joining: { body: JoinBody; who: Who } | null = null // kept until it is answered, so that it can be repeated
   #session: Session | null = null
@@ -67,7 +69,7 @@ export class Signaling {
     this.#kinds = linkKinds.filter((kind) => (options.links ?? linkKinds).includes(kind) && (kind !== 'websocket' || env.WebSocket !== undefined))
     this.#memory = new Memory(this.#endpoints.base, storage !== null)
     this.#who = new OwnWho(who)
-    this.#instance = randomText(env.random, 12)
+    this.instance = randomText(env.random, 12)
     this.#storage = storage
     this.#storageKey = `parley ${new URL(options.server, globalThis.location?.href).href} ${options.room}`
     this.#wanted = takeKeepsake(storage, this.#storageKey) ?? {}
@@ -124,7 +126,7 @@ export class Signaling {
     this.isHidden = false
     takeKeepsake(this.#storage, this.#storageKey) // was for another page
     this.#wantBack()
-    this.#instance = randomText(this.#env.random, 12)
+    this.instance = randomText(this.#env.random, 12)
     this.#failures = 0
     this.#forget()
     this.#step()
@@ -173,7 +175,7 @@ export class Signaling {
     const turn = ++this.#turn
     const join = (this.#joining ??= {
       who: this.who,
-      body: { attempt: randomText(this.#env.random, 16), instance: this.#instance, ...this.who, ...this.#wanted },
+      body: { attempt: randomText(this.#env.random, 16), instance: this.instance, ...this.who, ...this.#wanted },
     })
     try {
       const token = await askToken(this.#token, this.#env.clock)

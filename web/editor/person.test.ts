@@ -4,7 +4,7 @@ import type { Peer } from '../client/index.ts'
 import { summarise } from './people.ts'
 import { personOf, type Knowledge } from './person.ts'
 
-const peer: Peer = { id: 'p1', presence: 'here', state: 'connected', path: null, buffered: 0, send: () => true }
+const peer: Peer = { id: 'p1', presence: 'here', state: 'connected', path: null, trust: 'unverified', dropped: 0, buffered: 0, send: () => true }
 const knowledge: Knowledge = { identity: null, inSync: true, client: 7, dropped: 0, unsigned: 0 }
 
 for (const [given, way] of [

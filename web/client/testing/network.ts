@@ -29,6 +29,7 @@ export class Network {
     }
     return environment({
       random: (bytes) => webcrypto.getRandomValues(bytes), // which node 18 does not have at hand
+      subtle: webcrypto.subtle as SubtleCrypto,
       WebSocket: Socket as unknown as typeof WebSocket,
       fetch: async (input, init) => {
         const isJoin = init?.method === 'POST' && String(input).endsWith('/sessions')

@@ -26,6 +26,8 @@ class Remote implements Peer {
   state: PeerState = 'connecting'
   presence: Presence = 'here'
   readonly path = null
+  readonly trust = 'unverified'
+  readonly dropped = 0
   buffered = 0
   readonly open = new Set<string>()
 

@@ -1,0 +1,107 @@
+// The key of a room, which its peers share and its server never sees, and what is derived from it.
+import { fromText, toText } from './base64.ts'
+
+type Bytes = Uint8Array<ArrayBuffer>
+
+/** The fewest and the most bytes of a room's key. */
+const keyBytes = [16, 64] as const
+
+/**
+ * Makes a key for a room: 128 random bits, as text that fits into the fragment of a link. Whoever has it can check that no
+ * server changed what peers tell each other; so it must never be sent to one.
+ *
+ * @example
+ * location.hash ||= newKey()
+ * const room = join({ server: location.origin, room: 'garden', key: location.hash.slice(1), channels: { chat: {} } })
+ */
+export function newKey(): string {
+  return toText(crypto.getRandomValues(new Uint8Array(keyBytes[0])))
+}
+
+/** The bytes of a room's key. Throws a TypeError or RangeError that says what is wrong with it, but never what it is. */
+export function parseKey(key: string | Uint8Array): Bytes {
+  const bytes = typeof key === 'string' ? fromText(key) : key instanceof Uint8Array ? key.slice() : null
+  if (bytes === null) throw new TypeError('key must be base64url text (A-Z a-z 0-9 - _), as newKey() makes it, or a Uint8Array')
+  const [least, most] = keyBytes
+  if (bytes.length >= least && bytes.length <= most) return bytes
+  throw new RangeError(`key must have ${least} to ${most} bytes, and has ${bytes.length}`)
+}
+
+/** Texts in an order and with bounds that nobody can mistake. */
+export function fields(...texts: readonly (string | number)[]): Bytes {
+  const encode = (text: string) => new TextEncoder().encode(text)
+  const parts = texts.flatMap((text) => {
+    const bytes = encode(String(text))
+    return [...encode(`${bytes.length}:`), ...bytes]
+  })
+  return Uint8Array.from(parts)
+}
+
+/** Signs, checks and seals by a room's key. */
+export class Keyring {
+  /** The name of the key, which says nothing of it. */
+  readonly id: Promise<string>
+
+  readonly #subtle: SubtleCrypto
+  readonly #room: string
+  readonly #root: Promise<CryptoKey>
+  readonly #signing: Promise<CryptoKey>
+
+  constructor(subtle: SubtleCrypto, key: Bytes, room: string) {
+    this.#subtle = subtle
+    this.#room = room
+    this.#root = subtle.importKey('raw', key, 'HKDF', false, ['deriveBits'])
+    this.id = this.#derive(8, 'id').then((bytes) => toText(new Uint8Array(bytes)))
+    const algorithm = { name: 'HMAC', hash: 'SHA-256' }
+    this.#signing = this.#derive(32, 'sign').then((bytes) => subtle.importKey('raw', bytes, algorithm, false, ['sign', 'verify']))
+  }
+
+  async sign(message: Bytes): Promise<string> {
+    return toText(new Uint8Array(await this.#subtle.sign('HMAC', await this.#signing, message)))
+  }
+
+  async verify(message: Bytes, mac: string): Promise<boolean> {
+    return this.#subtle.verify('HMAC', await this.#signing, fromText(mac) ?? new Uint8Array(), message)
+  }
+
+  /** The key that seals one direction of what goes through the server. */
+  async sealing(...context: readonly string[]): Promise<Seal> {
+    const key = await this.#subtle.importKey('raw', await this.#derive(32, 'seal', ...context), 'AES-GCM', false, ['encrypt', 'decrypt'])
+    return new Seal(this.#subtle, key)
+  }
+
+  async #derive(length: number, purpose: string, ...context: readonly string[]): Promise<ArrayBuffer> {
+    const info = fields(`parley 1 ${purpose}`, this.#room, ...context)
+    return this.#subtle.deriveBits({ name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info }, await this.#root, length * 8)
+  }
+}
+
+/** Seals or opens one direction of a relay stream. No two pieces of it may have the same sort and number. */
+export class Seal {
+  readonly #subtle: SubtleCrypto
+  readonly #key: CryptoKey
+
+  constructor(subtle: SubtleCrypto, key: CryptoKey) {
+    this.#subtle = subtle
+    this.#key = key
+  }
+
+  async close(sort: number, n: number, plain: Bytes): Promise<Bytes> {
+    return new Uint8Array(await this.#subtle.encrypt(nonce(sort, n), this.#key, plain))
+  }
+
+  /** Null when it was not sealed so. */
+  async open(sort: number, n: number, sealed: Bytes): Promise<Bytes | null> {
+    return this.#subtle.decrypt(nonce(sort, n), this.#key, sealed).then(
+      (plain) => new Uint8Array(plain),
+      () => null,
+    )
+  }
+}
+
+function nonce(sort: number, n: number): AesGcmParams {
+  const iv = new DataView(new ArrayBuffer(12))
+  iv.setUint8(0, sort)
+  iv.setUint32(8, n)
+  return { name: 'AES-GCM', iv: iv.buffer }
+}
