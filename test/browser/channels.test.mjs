@@ -128,7 +128,7 @@ test('a connection whose channel cannot be made is closed', { timeout: 60_000 },
     }
     const setup = { RTCPeerConnection: Barred, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock: parley.environment().clock }
     const nothing = () => {}
-    const events = { send: nothing, changed: nothing, open: nothing, message: nothing, differ: nothing, measured: nothing, routed: nothing, fault: nothing }
+    const events = { send: nothing, changed: nothing, open: nothing, message: nothing, dropped: nothing, differ: nothing, measured: nothing, routed: nothing, fault: nothing }
     try {
       new parley.Connection(setup, [1, 1], true, events)
     } catch (error) {

@@ -14,11 +14,13 @@ const entry = `
 import { environment } from './client/environment.ts'
 import { join } from './client/index.ts'
 export { Connection } from './client/connection.ts'
+export { RemotePeer } from './client/remote-peer.ts'
 export { environment }
 
 /** An environment that keeps what it makes: connections and their channels. */
 export function observed(more = {}) {
   const made = { connections: [], channels: [] }
+  if (globalThis.RTCPeerConnection === undefined) return { ...made, environment: more }
   class Observed extends RTCPeerConnection {
     constructor(configuration) {
       super(configuration)
@@ -33,6 +35,25 @@ export function observed(more = {}) {
   return { ...made, environment: { ...more, RTCPeerConnection: Observed } }
 }
 
+/** Stops packets, as far as connections learn no addresses from now on; they do when packets pass again. */
+export function block() {
+  const { prototype } = RTCPeerConnection
+  const { addIceCandidate, setRemoteDescription } = prototype
+  const held = []
+  prototype.addIceCandidate = function (candidate) {
+    held.push([this, candidate])
+    return Promise.resolve()
+  }
+  prototype.setRemoteDescription = function ({ type, sdp }) {
+    return setRemoteDescription.call(this, { type, sdp: sdp.replace(/^a=(candidate|end-of-candidates).*\\r\\n/gm, '') })
+  }
+  pass = () => {
+    Object.assign(prototype, { addIceCandidate, setRemoteDescription })
+    for (const [connection, candidate] of held) if (connection.signalingState !== 'closed') connection.addIceCandidate(candidate)
+  }
+}
+export let pass = () => {}
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 export async function until(what, condition, within = 15000) {
@@ -46,7 +67,7 @@ export async function until(what, condition, within = 15000) {
 /** Joins a room in this page, keeping what happens in it. */
 export function member(room, options = {}) {
   const seen = observed(options.environment)
-  const { environment: _, ...others } = options
+  const { environment: _, blocked, ...others } = options
   const it = join({ server: location.origin, room, channels: { text: {} }, storage: null, environment: seen.environment, ...others })
   const log = []
   const messages = []

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { randomBytes, randomInt } from 'node:crypto'
+import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { chunks, chunkSize, payloadLength, Reassembly } from './framing.ts'
+import { peers } from './testing/vectors.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -110,4 +111,55 @@ test('what incomplete messages hold is bounded by bytes', () => {
   assert.equal(received.length, 1, 'the newer one has room, since the older one is given up')
   assert.ok(Buffer.from(received[0]!).equals(late))
   assert.deepEqual(receive(reassembly, [...chunks(early, 1)].slice(-1)), [])
+})
+
+for (const { size, id, chunks: expected } of peers.framing.messages) {
+  test(`a message of ${size} bytes is cut as the protocol says`, () => {
+    const message = Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 255)
+    const pieces = [...chunks(message, id)]
+    const seen = pieces.map((piece) => ({
+      length: piece.length,
+      head: Buffer.from(piece.subarray(0, 16)).toString('hex'),
+      sha256: createHash('sha256').update(piece).digest('hex'),
+    }))
+    assert.deepEqual(seen, expected)
+    assert.deepEqual(receive(new Reassembly(mebibyte), pieces), [message])
+  })
+}
+
+/** A receiver that keeps what it says of what it dropped. */
+function watched(limit: number, lossy = false): [Reassembly, string[]] {
+  const said: string[] = []
+  return [new Reassembly(limit, (why) => said.push(why), lossy), said]
+}
+
+test('what is dropped has a name', () => {
+  const [reassembly, said] = watched(1000)
+  const pieces = [
+    new Uint8Array(),
+    Uint8Array.of(7, 1, 2),
+    Uint8Array.of(1, 2),
+    bytes(1002).fill(0, 0, 1),
+    fragment(1, 0, 100 * mebibyte, bytes(chunkSize - 13)),
+    fragment(1, 0, 900, bytes(899)),
+    fragment(1, 1, 900, bytes(900)),
+  ]
+  assert.deepEqual(receive(reassembly, pieces), [])
+  assert.deepEqual(said, [
+    'a malformed message',
+    'a malformed message',
+    'a malformed message',
+    "a message of 1001 bytes, over this side's limit of 1000",
+    "a message of 104857600 bytes, over this side's limit of 1000",
+    'a malformed fragment',
+    'a malformed fragment',
+  ])
+})
+
+test('endless fragments are named where each should arrive, and not where they may get lost', () => {
+  for (const lossy of [false, true]) {
+    const [reassembly, said] = watched(10 * mebibyte, lossy)
+    for (let id = 0; id < 100; id++) reassembly.take(fragment(id, 0, 20_000, bytes(chunkSize - 13)))
+    assert.deepEqual(said, Array(lossy ? 0 : 68).fill('an incomplete message, for newer ones'))
+  }
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compareGenerations, noGeneration, parseNote, type Generation } from './note.ts'
+import { peers } from './testing/vectors.ts'
 
 test('a later epoch is greater, then a later count', () => {
   const inOrder: Generation[] = [noGeneration, [3, 1], [3, 2], [4, 1], [4, 9], [5, 2]]
@@ -41,3 +42,13 @@ test('what is no note is null', () => {
     { kind: 'something else', generation: [1, 1] },
   ]) assert.equal(parseNote(value), null, JSON.stringify(value))
 })
+
+test('the notes of the protocol are read as they are', () => {
+  for (const note of [...peers.notes.read, ...peers.trust.signed.map(({ note }) => note), ...peers.relay.frames.map(({ note }) => note)]) {
+    assert.deepEqual(parseNote(note as never), note)
+  }
+})
+
+for (const { says, note } of peers.notes.ignored) {
+  test(`a note is dropped that has ${says}: ${JSON.stringify(note).slice(0, 60)}`, () => assert.equal(parseNote(note), null))
+}

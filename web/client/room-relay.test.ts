@@ -1,6 +1,8 @@
 // Rooms without WebRTC, in node, on the real server: messages go through it.
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { environment } from './environment.ts'
 import { join, type JoinOptions, type Peer, type Room } from './index.ts'
 import type { Json } from './json.ts'
 import { Network } from './testing/network.ts'
@@ -23,6 +25,10 @@ afterEach(() => {
   for (const { room } of sides) room.leave()
   sides = []
 })
+
+/** Waits a twentieth of the time, where what is waited for is that something does not come. */
+const { clock } = environment()
+const hasty = { clock: { now: clock.now, after: (delay: number, call: () => void) => clock.after(delay / 20, call) } }
 
 type Meddle = (data: Record<string, Json>) => Json[]
 
@@ -146,7 +152,7 @@ for (const [says, first, second, words] of [
     assert.ok(strict.length > 0)
     a.send('there')
     b.send('back')
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await sleep(100)
     assert.deepEqual([a.messages, b.messages], [[], []])
     // A side without a key opens what it was granted; it just leads nowhere.
     assert.deepEqual([a, b].map(({ log }) => log.filter((line) => !line.startsWith('open'))), words.map((line) => [line]))
@@ -170,14 +176,14 @@ for (const [says, spoil, code] of [
   ['sends bytes that nobody sealed', (note) => [typeof note.data === 'string' ? { ...note, data: Buffer.from('\x01\0evil').toString('base64url') } : note], 'untrusted'],
 ] as [string, Meddle, string][]) {
   test(`a server that ${says} is found out, once`, async () => {
-    const [a, b] = await pair({ key })
+    const [a, b] = await pair({ key, environment: hasty })
     b.meddle = spoil
     await until('the peer', () => b.peer !== undefined)
     await until('the error', () => {
       a.send('there')
       return b.log.some((line) => line.startsWith(`${code}:`))
     })
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await sleep(100)
     assert.equal(b.log.filter((line) => /^(untrusted|key_differs):/.test(line)).length, 1)
     assert.ok(b.texts().every((text) => text === 'there'))
     b.meddle = null
@@ -187,7 +193,7 @@ for (const [says, spoil, code] of [
 }
 
 test('pieces that a server repeats, swaps or drops change nothing in the end', { timeout: 60_000 }, async () => {
-  const [a, b] = await pair({ key })
+  const [a, b] = await pair({ key, environment: hasty })
   await usable(a, b)
   let late: Json[] = []
   let seen = 0
@@ -206,7 +212,7 @@ test('pieces that a server repeats, swaps or drops change nothing in the end', {
   }
   const expected = Array.from({ length: 40 }, (_, i) => `message ${i}`)
   for (const text of expected) a.send(text)
-  await until('all', () => b.texts().length >= 40, 40_000)
+  await until('all', () => b.texts().length >= 40, 40_000) // each loss costs a wait
   assert.deepEqual(b.texts(), expected)
   assert.deepEqual(b.log.filter((line) => !line.startsWith('open')), [])
 })
@@ -233,27 +239,35 @@ test('of a flood on a channel for the latest only, the last arrives', async () =
   assert.ok(b.texts('carets').length < 100, `${b.texts('carets').length} came`)
 })
 
-test('a cut link, and a server that is killed and started again, lose and double nothing', { timeout: 60_000 }, async () => {
+test('links that are cut again and again lose and double nothing', { timeout: 60_000 }, async () => {
   const [a, b] = await pair({ key })
   await usable(a, b)
-  let n = 0
-  const some = () => {
-    for (let i = 0; i < 10; i++) assert.equal(a.send(`message ${n++}`), true)
+  for (let i = 0; i < 60; i++) {
+    assert.equal(a.send(`message ${i}`), true)
+    if (i % 10 === 3) a.network.cut()
+    if (i % 10 === 7) b.network.cut()
+    await sleep(5)
   }
-  some()
-  a.network.cut()
-  some()
-  b.network.cut()
-  await until('the first', () => b.texts().length === n)
+  await until('all', () => b.texts().length >= 60, 40_000)
+  assert.deepEqual(b.texts(), Array.from({ length: 60 }, (_, i) => `message ${i}`))
+  for (const side of [a, b]) assert.deepEqual(side.log.filter((line) => !line.startsWith('open')), [])
+})
+
+test('after a server was killed and started again, the way through it opens again, and doubles nothing', { timeout: 60_000 }, async () => {
+  const [a, b] = await pair({ key })
+  await usable(a, b)
+  a.send('before')
+  await until('the first', () => b.texts().length === 1)
   await server.stop()
-  some()
-  await until('the loss to be seen', () => a.peer?.state === 'reconnecting')
-  some()
+  await until('the loss to be seen', () => a.peer === undefined || a.peer.state === 'reconnecting')
+  a.log.length = b.log.length = 0
   await server.start()
-  await until('all', () => b.texts().length >= n, 40_000)
-  some()
-  await until('the rest', () => b.texts().length >= n)
-  assert.deepEqual(b.texts(), Array.from({ length: n }, (_, i) => `message ${i}`))
+  await until('another link', () => a.room.link.name === 'open' && b.room.link.name === 'open', 40_000)
+  await usable(a, b)
+  for (const side of [a, b]) for (let i = 0; i < 20; i++) assert.equal(side.send(`after ${i}`), true)
+  const expected = Array.from({ length: 20 }, (_, i) => `after ${i}`)
+  await until('all', () => a.texts().includes('after 19') && b.texts().includes('after 19'))
+  assert.deepEqual([a.texts(), b.texts()], [expected, ['before', ...expected]])
   for (const side of [a, b]) assert.deepEqual(side.log.filter((line) => !line.startsWith('open')), [])
 })
 

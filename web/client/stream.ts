@@ -14,7 +14,7 @@ const ackPieces = 16
 const ackDelay = 50
 
 /** Without progress for so long, in milliseconds, pieces are sent again; each time in vain, it doubles up to the other. */
-const patience = 5000
+const patience = 3000
 const longestPatience = 30_000
 
 /** The sorts of sealed bytes. */
@@ -52,10 +52,16 @@ export interface StreamEvents {
   stuck(): void
 }
 
+/** What looks like a data channel to those who cut messages and put them together. */
+type Line = { bufferedAmount: number } & Omit<DataChannel, 'bufferedAmount' | 'onmessage' | 'onbufferedamountlow'> & {
+    onmessage(event: { data: ArrayBuffer }): void
+    onbufferedamountlow(): void
+  }
+
 interface Piece {
   readonly n: number
   readonly size: number
-  readonly line: { bufferedAmount: number }
+  readonly line: Line
   readonly note: Promise<Note>
 }
 
@@ -64,7 +70,7 @@ export class Stream {
   readonly #setup: StreamSetup
   readonly #events: StreamEvents
   readonly #channels = new Map<string, Channel>()
-  readonly #lines = new Map<string, DataChannel>()
+  readonly #lines = new Map<string, Line>()
   #sent = 0
   #onWay: Piece[] = []
   #acked = 0 // the number of the other side's last acknowledgement
@@ -144,7 +150,7 @@ export class Stream {
     this.#handled = n
     const name = this.#setup.far[plain[0] ?? -1]
     if (name === undefined) this.#events.dropped('a malformed message')
-    else this.#lines.get(name)?.onmessage?.call(null as never, { data: plain.slice(1).buffer } as MessageEvent)
+    else this.#lines.get(name)?.onmessage({ data: plain.slice(1).buffer })
     this.#owe(plain.length)
   }
 
@@ -155,34 +161,18 @@ export class Stream {
     for (const channel of this.#channels.values()) channel.close()
   }
 
-  /** Creates what looks like a data channel to those who cut messages and put them together. */
   #create(id: number, name: string): void {
-    const line: DataChannel & { bufferedAmount: number } = {
-      readyState: 'open',
-      binaryType: 'arraybuffer',
-      bufferedAmount: 0,
-      bufferedAmountLowThreshold: 0,
-      onopen: null,
-      onclose: null,
-      onmessage: null,
-      onbufferedamountlow: null,
-      close() {},
-      send: (chunk) => this.#push(id, chunk, line),
-    }
+    const nothing = () => {}
+    const send = (chunk: Uint8Array) => this.#push(id, chunk, line)
+    const line = { readyState: 'open', bufferedAmount: 0, close: nothing, send } as Line
     const { channels, maxMessage } = this.#setup
-    const events = {
-      open() {},
-      closed() {},
-      heard() {},
-      dropped: (why: string) => this.#events.dropped(why),
-      message: (data: Uint8Array) => this.#events.message(name, data),
-    }
+    const { dropped, message } = this.#events
+    const events = { open: nothing, closed: nothing, heard: nothing, dropped, message: (data: Uint8Array) => message(name, data) }
     this.#lines.set(name, line)
-    // Nothing gets lost here, whatever the channel is like.
-    this.#channels.set(name, new Channel(line, { latestOnly: channels[name]?.latestOnly ?? false }, maxMessage, events))
+    this.#channels.set(name, new Channel(line as DataChannel, channels[name] ?? {}, maxMessage, events))
   }
 
-  #push(id: number, chunk: Uint8Array, line: { bufferedAmount: number }): void {
+  #push(id: number, chunk: Uint8Array, line: Line): void {
     const onWay = this.#onWay.reduce((sum, { size }) => sum + size, 0)
     if (this.#paused || this.#onWay.length >= windowPieces || onWay + chunk.length > windowBytes) throw new RangeError('no room')
     const plain = Uint8Array.of(id, ...chunk)
@@ -201,7 +191,7 @@ export class Stream {
     this.#onWay = rest
     this.#vain = 0
     this.#wait()
-    for (const line of this.#lines.values()) line.onbufferedamountlow?.call(null as never, null as never)
+    for (const line of this.#lines.values()) line.onbufferedamountlow()
     if (this.isDrained) this.#events.drained()
   }
 
