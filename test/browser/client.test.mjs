@@ -109,83 +109,83 @@ test('connections negotiated with delays, and restarted by both sides at once, e
 })
 
 test('of a thousand joins and restarts with random delays none is stuck, and each pair has one connection', { timeout: 120_000 }, async (t) => {
-  const page = await open()
-  const result = await page.evaluate(async () => {
-    const began = Date.now()
-    const clock = parley.environment().clock
-    const faults = []
-    let epochs = 1
-    /** Two peers that meet each other at different moments, and whose notes take their time and stay in order. */
-    const pair = () => {
-      const made = []
-      class Counted extends RTCPeerConnection {
-        constructor(configuration) {
-          super(configuration)
-          made.push(this)
-        }
-      }
-      const setup = { RTCPeerConnection: Counted, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock }
-      const ids = ['a', 'b']
-      const entries = ids.map((peer) => ({ peer, epoch: epochs++, instance: peer, presence: 'here' }))
-      if (Math.random() < 0.5) entries.reverse()
-      const sides = [null, null]
-      const arrived = []
-      const queues = [Promise.resolve(), Promise.resolve()]
-      const meet = (side) => {
-        const own = entries[side]
-        let count = 0
-        const queued = []
-        sides[side] = new parley.RemotePeer(entries[1 - side], {
-          clock,
-          trust: { keyring: null, hasKey: false, allowUnverified: false, nextSerial: () => ++count },
-          relay: null,
-          self: () => own,
-          epoch: () => own.epoch,
-          isLinked: () => true,
-          nextCount: () => ++count,
-          check() {},
-          setup: () => setup,
-          changed() {},
-          open() {},
-          message: (peer, channel, data) => arrived.push(parley.text(data)),
-          fault: (peer, cause) => faults.push(String(cause)),
-          signal: (to, epoch, data) => {
-            const copy = structuredClone(data)
-            // Signaling tells of a peer before it carries what the peer said.
-            queues[side] = queues[side]
-              .then(() => parley.sleep(Math.random() * 60))
-              .then(() => parley.until('the other side', () => sides[1 - side] !== null))
-              .then(() => sides[1 - side].receive(copy))
-          },
-        })
-      }
-      for (const side of [0, 1]) setTimeout(() => meet(side), Math.random() * 100)
-      return { sides, made, arrived }
-    }
-    let joins = 0
-    let restarts = 0
-    let longest = 0
-    for (let batch = 0; batch < 5; batch++) {
-      const pairs = Array.from({ length: 100 }, pair)
-      const all = (what, condition) => parley.until(what, () => pairs.every(condition), 60_000)
-      const start = Date.now()
-      await all('connections', ({ sides }) => sides.every((side) => side?.state === 'connected'))
-      longest = Math.max(longest, Date.now() - start)
-      joins += pairs.length
-      for (const { made } of pairs) for (const connection of made) setTimeout(() => connection.restartIce(), Math.random() * 60)
-      restarts += pairs.length
-      await parley.sleep(150)
-      await all('peace', ({ made }) => made.every(({ signalingState, connectionState }) => signalingState === 'stable' && connectionState === 'connected'))
-      await all('messages', ({ sides }) => sides.every((side) => side.state === 'connected' && side.send('text', parley.bytes('here'))))
-      await all('both messages', ({ arrived }) => arrived.length >= 2)
-      for (const { made } of pairs) if (made.length !== 2) faults.push(`${made.length} ends of one connection`)
-      for (const { sides } of pairs) for (const side of sides) side.close()
-    }
-    return { joins, restarts, faults, longest, took: Date.now() - began }
-  })
-  t.diagnostic(JSON.stringify(result))
-  assert.deepEqual([result.joins, result.restarts, result.faults], [500, 500, []])
+  // The ends of closed connections count against the browser's limit until their page is gone.
+  const results = []
+  for (let batch = 0; batch < 2; batch++) {
+    const page = await open()
+    results.push(await page.evaluate(joinAndRestart, { pairs: 60, rounds: 8 }))
+    await page.close()
+  }
+  t.diagnostic(JSON.stringify(results))
+  assert.deepEqual(results.map(({ faults }) => faults), [[], []])
 })
+
+/** In the page: so many pairs join, and restart so many times; returns what went wrong. */
+async function joinAndRestart({ pairs: count, rounds }) {
+  const began = Date.now()
+  const clock = parley.environment().clock
+  const faults = []
+  let epochs = 1
+  /** Two peers that meet each other at different moments, and whose notes take their time and stay in order. */
+  const pair = () => {
+    const made = []
+    class Counted extends RTCPeerConnection {
+      constructor(configuration) {
+        super(configuration)
+        made.push(this)
+      }
+    }
+    const setup = { RTCPeerConnection: Counted, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock }
+    const ids = ['a', 'b']
+    const entries = ids.map((peer) => ({ peer, epoch: epochs++, instance: peer, presence: 'here' }))
+    if (Math.random() < 0.5) entries.reverse()
+    const sides = [null, null]
+    const arrived = []
+    const queues = [Promise.resolve(), Promise.resolve()]
+    const meet = (side) => {
+      const own = entries[side]
+      let count = 0
+      sides[side] = new parley.RemotePeer(entries[1 - side], {
+        clock,
+        trust: { keyring: null, hasKey: false, allowUnverified: false, nextSerial: () => ++count },
+        relay: null,
+        self: () => own,
+        epoch: () => own.epoch,
+        isLinked: () => true,
+        nextCount: () => ++count,
+        check() {},
+        setup: () => setup,
+        changed() {},
+        open() {},
+        message: (peer, channel, data) => arrived.push(parley.text(data)),
+        fault: (peer, cause) => faults.push(String(cause)),
+        signal: (to, epoch, data) => {
+          const copy = structuredClone(data)
+          // Signaling tells of a peer before it carries what the peer said.
+          queues[side] = queues[side]
+            .then(() => parley.sleep(Math.random() * 60))
+            .then(() => parley.until('the other side', () => sides[1 - side] !== null))
+            .then(() => sides[1 - side].receive(copy))
+        },
+      })
+    }
+    for (const side of [0, 1]) setTimeout(() => meet(side), Math.random() * 100)
+    return { sides, made, arrived }
+  }
+  const pairs = Array.from({ length: count }, pair)
+  const all = (what, condition) => parley.until(what, () => pairs.every(condition), 60_000)
+  await all('connections', ({ sides }) => sides.every((side) => side?.state === 'connected'))
+  const joined = Date.now() - began
+  for (let round = 0; round < rounds; round++) {
+    for (const { made } of pairs) for (const connection of made) setTimeout(() => connection.restartIce(), Math.random() * 60)
+    await parley.sleep(150)
+    await all('peace', ({ made }) => made.every(({ signalingState, connectionState }) => signalingState === 'stable' && connectionState === 'connected'))
+  }
+  for (const { sides } of pairs) for (const side of sides) if (!side.send('text', parley.bytes('here'))) faults.push('it cannot send')
+  await all('both messages', ({ arrived }) => arrived.length === 2)
+  for (const { made } of pairs) if (made.length !== 2) faults.push(`${made.length} ends of one connection`)
+  return { faults, joined, took: Date.now() - began }
+}
 
 test('ten who join at once are all connected, by one connection for each pair', { timeout: 60_000 }, async () => {
   const page = await open()
@@ -292,9 +292,10 @@ test('malformed pieces from a peer are dropped, and the channel goes on', { time
     const [peer] = a.room.peers.values()
     peer.send('text', parley.bytes('still here'))
     await parley.until('the message', () => b.messages.length > 0)
-    return { messages: b.messages.map(({ data }) => parley.text(data)), errors: b.log.filter((line) => line.startsWith('error')), states: b.room.peers.size }
+    const errors = b.log.filter((line) => line.startsWith('error')).map((line) => line.replace(/peer \S+/, 'peer'))
+    return { messages: b.messages.map(({ data }) => parley.text(data)), errors, dropped: [...b.room.peers.values()].map(({ dropped }) => dropped) }
   }, newRoom())
-  assert.deepEqual(result, { messages: ['still here'], errors: [], states: 1 })
+  assert.deepEqual(result, { messages: ['still here'], errors: ['error malformed: peer sent a malformed message: it was dropped'], dropped: [6] })
 })
 
 test('a connection that one side lost is made anew', { timeout: 60_000 }, async () => {

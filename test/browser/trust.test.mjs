@@ -64,8 +64,8 @@ async function two(inPage, options = { key }) {
 }
 
 const description = (signal) => signal.data.kind === 'description'
-const untrusted = /^error untrusted: what came as peer \S+'s was not signed/
-const repeated = /^error untrusted: what came as peer \S+'s came again/
+const untrusted = /^error untrusted: what came as peer \S+'s was not signed with/
+const repeated = /^error untrusted: what came as peer \S+'s was repeated/
 
 test('with a key, peers are verified, and nothing is said', { timeout: 30_000 }, async () => {
   const result = await two(async ({ all, peers, errors }) => {

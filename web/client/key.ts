@@ -3,6 +3,8 @@ import { fromText, toText } from './base64.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
+const hash = 'SHA-256'
+
 /** The fewest and the most bytes of a room's key. */
 const keyBytes = [16, 64] as const
 
@@ -43,17 +45,18 @@ export class Keyring {
   readonly id: Promise<string>
 
   readonly #subtle: SubtleCrypto
-  readonly #room: string
-  readonly #root: Promise<CryptoKey>
   readonly #signing: Promise<CryptoKey>
+  readonly #derive: (purpose: string, length: number, ...context: readonly string[]) => Promise<Bytes>
 
   constructor(subtle: SubtleCrypto, key: Bytes, room: string) {
+    const root = subtle.importKey('raw', key, 'HKDF', false, ['deriveBits'])
     this.#subtle = subtle
-    this.#room = room
-    this.#root = subtle.importKey('raw', key, 'HKDF', false, ['deriveBits'])
-    this.id = this.#derive(8, 'id').then((bytes) => toText(new Uint8Array(bytes)))
-    const algorithm = { name: 'HMAC', hash: 'SHA-256' }
-    this.#signing = this.#derive(32, 'sign').then((bytes) => subtle.importKey('raw', bytes, algorithm, false, ['sign', 'verify']))
+    this.#derive = async (purpose, length, ...context) => {
+      const info = fields(`parley 1 ${purpose}`, room, ...context)
+      return new Uint8Array(await subtle.deriveBits({ name: 'HKDF', hash, salt: new Uint8Array(), info }, await root, length * 8))
+    }
+    this.id = this.#derive('id', 8).then(toText)
+    this.#signing = this.#derive('sign', 32).then((bytes) => subtle.importKey('raw', bytes, { name: 'HMAC', hash }, false, ['sign', 'verify']))
   }
 
   async sign(message: Bytes): Promise<string> {
@@ -64,44 +67,26 @@ export class Keyring {
     return this.#subtle.verify('HMAC', await this.#signing, fromText(mac) ?? new Uint8Array(), message)
   }
 
-  /** The key that seals one direction of what goes through the server. */
+  /** What seals one direction of what goes through the server. */
   async sealing(...context: readonly string[]): Promise<Seal> {
-    const key = await this.#subtle.importKey('raw', await this.#derive(32, 'seal', ...context), 'AES-GCM', false, ['encrypt', 'decrypt'])
-    return new Seal(this.#subtle, key)
-  }
-
-  async #derive(length: number, purpose: string, ...context: readonly string[]): Promise<ArrayBuffer> {
-    const info = fields(`parley 1 ${purpose}`, this.#room, ...context)
-    return this.#subtle.deriveBits({ name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info }, await this.#root, length * 8)
+    const subtle = this.#subtle
+    const key = await subtle.importKey('raw', await this.#derive('seal', 32, ...context), 'AES-GCM', false, ['encrypt', 'decrypt'])
+    const algorithm = (sort: number, n: number): AesGcmParams => {
+      const iv = new DataView(new ArrayBuffer(12))
+      iv.setUint8(0, sort)
+      iv.setUint32(8, n)
+      return { name: 'AES-GCM', iv: iv.buffer }
+    }
+    return {
+      close: async (sort, n, plain) => new Uint8Array(await subtle.encrypt(algorithm(sort, n), key, plain)),
+      open: (sort, n, sealed) => subtle.decrypt(algorithm(sort, n), key, sealed).then((plain) => new Uint8Array(plain), () => null),
+    }
   }
 }
 
 /** Seals or opens one direction of a relay stream. No two pieces of it may have the same sort and number. */
-export class Seal {
-  readonly #subtle: SubtleCrypto
-  readonly #key: CryptoKey
-
-  constructor(subtle: SubtleCrypto, key: CryptoKey) {
-    this.#subtle = subtle
-    this.#key = key
-  }
-
-  async close(sort: number, n: number, plain: Bytes): Promise<Bytes> {
-    return new Uint8Array(await this.#subtle.encrypt(nonce(sort, n), this.#key, plain))
-  }
-
+export interface Seal {
+  close(sort: number, n: number, plain: Bytes): Promise<Bytes>
   /** Null when it was not sealed so. */
-  async open(sort: number, n: number, sealed: Bytes): Promise<Bytes | null> {
-    return this.#subtle.decrypt(nonce(sort, n), this.#key, sealed).then(
-      (plain) => new Uint8Array(plain),
-      () => null,
-    )
-  }
-}
-
-function nonce(sort: number, n: number): AesGcmParams {
-  const iv = new DataView(new ArrayBuffer(12))
-  iv.setUint8(0, sort)
-  iv.setUint32(8, n)
-  return { name: 'AES-GCM', iv: iv.buffer }
+  open(sort: number, n: number, sealed: Bytes): Promise<Bytes | null>
 }

@@ -183,7 +183,11 @@ export class LiveRoom implements Room {
       for (const peer of this.#peers.values()) peer.signalingIsBack()
     }
     this.#events.emit('link', state)
-    for (const peer of this.#peers.values()) if (peer.isRelayed) this.#changed(peer)
+    for (const peer of [...this.#peers.values()]) {
+      if (!peer.isRelayed) continue
+      if (state.name === 'closed') this.#remove(peer, 'unreachable')
+      else this.#changed(peer)
+    }
   }
 
   #joined(reply: JoinReply): void {

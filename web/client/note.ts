@@ -77,58 +77,46 @@ export function signedFields(note: SignedNote): (string | number)[] {
   return [kind, ...note.generation, type, sdp, ...channels]
 }
 
+type Check = (value: unknown) => boolean
+
+const isBase64: Check = (value) => isText(value) && /^[\w-]*$/.test(value)
+const isNonce: Check = (value) => isBase64(value) && (value as string).length === 22
+const isBoolean: Check = (value) => typeof value === 'boolean'
+const isNumber: Check = (value) => isCount(value) && value > 0 && value < 2 ** 32
+const isGeneration: Check = (value) => listOf(isCount)(value) && (value as unknown[]).length === 2
+const isDescription: Check = (value) => isFields(value) && (value.type === 'offer' || value.type === 'answer') && isText(value.sdp)
+const isCandidate: Check = (value) => value === null || (isFields(value) && isText(value.candidate))
+const isProof: Check = (value) => isFields(value) && isText(value.key) && isCount(value.serial) && isText(value.mac)
+
+function listOf(isItem: Check): Check {
+  return (value) => Array.isArray(value) && value.length <= listLimit && value.every((item) => isItem(item))
+}
+
+function optional(check: Check): Check {
+  return (value) => value === undefined || check(value)
+}
+
+const connection = { generation: isGeneration }
+const signed = { channels: listOf(isText), proof: optional(isProof) }
+
+/** What the fields of each kind must be. */
+const shapes: { readonly [kind: string]: Readonly<Record<string, Check>> } = {
+  description: { ...connection, ...signed, description: isDescription },
+  candidates: { ...connection, candidates: listOf(isCandidate) },
+  renew: connection,
+  relay: { ...signed, nonce: isNonce, echo: optional(isNonce), webrtc: isBoolean },
+  relayed: { stream: isNonce, n: isNumber, data: optional(isBase64), ack: optional(isBase64) },
+  key: { key: isBase64 },
+}
+
 /** Reads the data of a signal; null is something that no peer of this kind says. */
 export function parseNote(value: Json): Note | null {
-  if (!isFields(value)) return null
-  const { generation, description, channels, candidates, kind, proof, nonce, echo, webrtc, stream, n, data, ack, key } = value
-  const proven = { ...(proof !== undefined && { proof: proof as unknown as Proof }) }
-  switch (kind) {
-    case 'description':
-      return isGeneration(generation) && isDescription(description) && isList(channels, isText) && isProof(proof)
-        ? { kind, generation, description, channels, ...proven }
-        : null
-    case 'candidates':
-      return isGeneration(generation) && isList(candidates, isCandidate) ? { kind, generation, candidates } : null
-    case 'renew':
-      return isGeneration(generation) ? { kind, generation } : null
-    case 'relay':
-      return isNonce(nonce) && (echo === undefined || isNonce(echo)) && typeof webrtc === 'boolean' && isList(channels, isText) && isProof(proof)
-        ? { kind, nonce, webrtc, channels, ...(echo !== undefined && { echo }), ...proven }
-        : null
-    case 'relayed':
-      if (!isNonce(stream) || !isCount(n) || n === 0 || n >= 2 ** 32) return null
-      if (isBase64(data)) return ack === undefined ? { kind, stream, n, data } : null
-      return isBase64(ack) && data === undefined ? { kind, stream, n, ack } : null
-    case 'key':
-      return isBase64(key) ? { kind, key } : null
+  if (!isFields(value) || !isText(value.kind) || !Object.hasOwn(shapes, value.kind)) return null
+  const note: Record<string, unknown> = { kind: value.kind }
+  for (const [field, check] of Object.entries(shapes[value.kind] ?? {})) {
+    if (!check(value[field])) return null
+    if (value[field] !== undefined) note[field] = value[field]
   }
-  return null
-}
-
-function isGeneration(value: unknown): value is Generation {
-  return isList(value, isCount) && value.length === 2
-}
-
-function isDescription(value: unknown): value is RTCSessionDescriptionInit {
-  return isFields(value) && (value.type === 'offer' || value.type === 'answer') && isText(value.sdp)
-}
-
-function isList<T>(value: unknown, isItem: (item: unknown) => item is T): value is T[] {
-  return Array.isArray(value) && value.length <= listLimit && value.every(isItem)
-}
-
-function isCandidate(value: unknown): value is RTCIceCandidateInit | null {
-  return value === null || (isFields(value) && isText(value.candidate))
-}
-
-function isProof(value: unknown): boolean {
-  return value === undefined || (isFields(value) && isText(value.key) && isCount(value.serial) && isText(value.mac))
-}
-
-function isBase64(value: unknown): value is string {
-  return isText(value) && /^[\w-]*$/.test(value)
-}
-
-function isNonce(value: unknown): value is string {
-  return isBase64(value) && value.length === 22
+  if (note.kind === 'relayed' && (note.data === undefined) === (note.ack === undefined)) return null
+  return note as unknown as Note
 }

@@ -138,8 +138,8 @@ export class Relay {
       stuck: () => this.wish(0),
     })
     if (echo === undefined) this.#say(own, nonce)
-    this.#events.opened(echo !== undefined)
     if (this.isUsed) this.use(before)
+    this.#events.opened(echo !== undefined)
   }
 
   async piece(note: PieceNote): Promise<void> {

@@ -133,10 +133,10 @@ for (const [says, options, trust] of [
   })
 }
 
-const noKey = "key_differs: peer does not have this room's key, or is on a page that cannot use it (only those from https can)"
+const noKey = "key_differs: peer does not have this room's key, or cannot use it on a page without https"
 const wrongKey = 'key_differs: peer has another key for this room'
 const noOwnKey = 'key_differs: peer has a key for this room, and this link has none'
-const noOwnUse = "key_differs: peer wants the room's key proved, and this page cannot: it did not come over https"
+const noOwnUse = 'key_differs: peer has a key for this room, which a page without https cannot use'
 
 for (const [says, first, second, words] of [
   ['the later one has no key', { key }, {}, [noKey, noOwnKey]],

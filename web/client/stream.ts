@@ -8,9 +8,7 @@ import type { ChannelOptions, Clock } from './options.ts'
 const windowBytes = 64 * 1024
 const windowPieces = 64
 
-/** Acknowledge after so much, at the latest; the time is in milliseconds. */
-const ackBytes = 32 * 1024
-const ackPieces = 16
+/** Acknowledge after so long, in milliseconds. */
 const ackDelay = 50
 
 /** Without progress for so long, in milliseconds, pieces are sent again; each time in vain, it doubles up to the other. */
@@ -76,8 +74,6 @@ export class Stream {
   #acked = 0 // the number of the other side's last acknowledgement
   #handled = 0
   #acks = 0
-  #owedBytes = 0
-  #owedPieces = 0
   #paused = false
   #vain = 0 // times that pieces were sent again in a row
   #cancelAck: (() => void) | null = null
@@ -143,15 +139,15 @@ export class Stream {
       this.#acked = n
       return this.#acknowledged(new DataView(upTo.buffer).getUint32(0))
     }
-    if (n <= this.#handled) return this.#owe(ackBytes)
-    if (n !== this.#handled + 1) return
-    const plain = await this.#open(dataSort, n, data)
-    if (plain === null) return
-    this.#handled = n
-    const name = this.#setup.far[plain[0] ?? -1]
-    if (name === undefined) this.#events.dropped('a malformed message')
-    else this.#lines.get(name)?.onmessage({ data: plain.slice(1).buffer })
-    this.#owe(plain.length)
+    const plain = n === this.#handled + 1 ? await this.#open(dataSort, n, data) : null
+    if (plain !== null) {
+      this.#handled = n
+      const name = this.#setup.far[plain[0] ?? -1]
+      if (name === undefined) this.#events.dropped('a malformed message')
+      else this.#lines.get(name)?.onmessage({ data: plain.slice(1).buffer })
+    }
+    // A piece that was had before comes again because its acknowledgement is lost, or late.
+    if (n <= this.#handled) this.#cancelAck ??= this.#setup.clock.after(ackDelay, () => this.#acknowledge())
   }
 
   close(): void {
@@ -201,17 +197,8 @@ export class Stream {
     if (!this.isDrained) this.resend(Math.min(longestPatience, patience * 2 ** this.#vain))
   }
 
-  /** Acknowledges soon, or at once when there is much. */
-  #owe(bytes: number): void {
-    this.#owedBytes += bytes
-    if (this.#owedBytes >= ackBytes || ++this.#owedPieces >= ackPieces) return this.#acknowledge()
-    this.#cancelAck ??= this.#setup.clock.after(ackDelay, () => this.#acknowledge())
-  }
-
   #acknowledge(): void {
-    this.#cancelAck?.()
     this.#cancelAck = null
-    this.#owedBytes = this.#owedPieces = 0
     const plain = new DataView(new ArrayBuffer(4))
     plain.setUint32(0, this.#handled)
     const n = ++this.#acks

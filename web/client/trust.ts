@@ -24,12 +24,12 @@ export type Finding = 'verified' | 'unverified' | 'no key' | 'other key' | 'chan
 
 /** Why something was refused, for people; `own` says what is known of this side's key when a peer says that it has one. */
 export const reasons = {
-  'no key': "does not have this room's key, or is on a page that cannot use it (only those from https can)",
+  'no key': "does not have this room's key, or cannot use it on a page without https",
   'other key': 'has another key for this room',
-  changed: "was not signed so with this room's key: the server, or something on the way, changed it",
-  repeated: 'came again or out of order: the server, or something on the way, repeats what was said before',
+  changed: "was not signed with this room's key: it was changed on its way",
+  repeated: 'was repeated on its way',
   'no own key': 'has a key for this room, and this link has none',
-  'no own use': "wants the room's key proved, and this page cannot: it did not come over https",
+  'no own use': 'has a key for this room, which a page without https cannot use',
 } as const
 
 /** Signs what goes to one peer, and checks what comes from there. */
