@@ -1,6 +1,4 @@
-import type { Code } from './codes.ts'
 import { Connection, type ConnectionSetup } from './connection.ts'
-import { SignalError } from './errors.ts'
 import type { RosterEntry } from './frames.ts'
 import type { Json } from './json.ts'
 import { compareGenerations, noGeneration, parseNote, type ConnectionNote, type Generation, type Note, type RelayNote, type SignedNote } from './note.ts'
@@ -9,7 +7,8 @@ import type { Route } from './path.ts'
 import type { Path, Peer, PeerState, Presence, TrustState } from './peer.ts'
 import { Recovery, type Health } from './recovery.ts'
 import { Relay, type RelaySetup } from './relay.ts'
-import { reasons, Trust, type Finding, type Party, type RoomTrust } from './trust.ts'
+import { Standing } from './standing.ts'
+import type { Party, RoomTrust } from './trust.ts'
 
 /** A connection younger than this, in milliseconds, is not given up because the other side asks for another. */
 const tooYoung = 2000
@@ -51,12 +50,10 @@ export class RemotePeer implements Peer {
   /** Whether the server counts the peer among those in the room. */
   listed = true
 
-  trust: TrustState = 'unverified'
-  dropped = 0
-
   readonly #context: PeerContext
   readonly #recovery: Recovery
-  readonly #trust: Trust
+  readonly #party: Party
+  readonly #standing: Standing
   readonly #relay: Relay | null
   #entry: RosterEntry
   #ownEpoch: number // under which this side was last seen by the peer
@@ -73,7 +70,6 @@ export class RemotePeer implements Peer {
   #closed = false
   #inbox = Promise.resolve()
   #outbox = Promise.resolve()
-  readonly #said = new Set<string>()
 
   constructor(entry: RosterEntry, context: PeerContext) {
     this.id = entry.peer
@@ -87,7 +83,12 @@ export class RemotePeer implements Peer {
       restart: () => this.#connection?.restart(),
       renew: () => this.#renew(),
     })
-    this.#trust = new Trust(context.trust)
+    this.#party = { peer: entry.peer, instance: entry.instance }
+    this.#standing = new Standing(context.trust, this.#party, context.self, {
+      changed: () => context.changed(this),
+      send: (note) => this.#send(note),
+      fault: (error) => context.fault(this, error),
+    })
     this.#relay = context.relay && this.#createRelay(context.relay)
     this.#recovery.update('none')
     this.#reach()
@@ -118,6 +119,14 @@ export class RemotePeer implements Peer {
     if (this.#closed) return 'closed'
     if (this.#health === 'connected' || (this.isRelayed && this.#context.isLinked())) return 'connected'
     return this.#wasConnected ? 'reconnecting' : 'connecting'
+  }
+
+  get trust(): TrustState {
+    return this.#standing.trust
+  }
+
+  get dropped(): number {
+    return this.#standing.dropped
   }
 
   get health(): Health {
@@ -166,19 +175,19 @@ export class RemotePeer implements Peer {
   /** Takes the data of a signal from this peer; one is dealt with before the next. */
   receive(data: Json): void {
     const note = parseNote(data)
-    if (note === null) return void this.dropped++
+    if (note === null) return void this.#standing.dropped++
     this.#inbox = this.#inbox.then(() => (this.#closed ? undefined : this.#take(note))).catch((cause) => this.#context.fault(this, cause))
   }
 
   async #take(note: Note): Promise<void> {
     switch (note.kind) {
       case 'key':
-        return this.#told(note.key)
+        return this.#standing.told(note.key)
       case 'relayed':
         return this.#relay?.piece(note)
       case 'relay':
       case 'description': {
-        const finding = await this.#check(note)
+        const finding = await this.#standing.check(note)
         if (finding === null || this.#closed) return
         if (note.kind === 'relay') return this.#relayAsked(note, finding === 'verified')
         this.#hasWebRTC = true
@@ -268,7 +277,7 @@ export class RemotePeer implements Peer {
         message: (channel, data) => this.#context.message(this, channel, data),
         measured: (rtt) => this.#measured(rtt),
         routed: (kind, protocol) => this.#routed(kind, protocol),
-        dropped: (why) => this.#drop(why),
+        dropped: (why) => this.#standing.drop(why),
         differ: (here, there) => this.#differ(here, there),
         fault: (cause) => this.#context.fault(this, cause),
       })
@@ -291,64 +300,13 @@ export class RemotePeer implements Peer {
   }
 
   #sign(note: SignedNote): void {
-    this.#send(this.#trust.prove(note, this.#context.self(), this.#party))
-  }
-
-  get #party(): Party {
-    return { peer: this.id, instance: this.instance }
-  }
-
-  /** Whether what the peer said is to be believed; null if not. */
-  async #check(note: SignedNote): Promise<Finding | null> {
-    const finding = await this.#trust.check(note, this.#party, this.#context.self())
-    const { keyring, hasKey } = this.#context.trust
-    if (finding === 'verified' || finding === 'unverified') {
-      if (!hasKey && note.proof !== undefined) this.#refuse('no own key')
-      else this.#setTrust(finding)
-      return finding
-    }
-    this.dropped++
-    const unkeyed = finding === 'no key' || finding === 'other key'
-    if (unkeyed && keyring !== null && !this.#said.has('key_differs')) this.#send(keyring.id.then((key) => ({ kind: 'key', key })))
-    this.#refuse(finding)
-    return null
-  }
-
-  /** The peer refused something, and says which key it has. */
-  async #told(key: string): Promise<void> {
-    const { keyring, hasKey } = this.#context.trust
-    if (keyring === null) this.#refuse(hasKey ? 'no own use' : 'no own key')
-    else if (key !== (await keyring.id)) this.#refuse('other key')
-  }
-
-  #refuse(reason: keyof typeof reasons): void {
-    const forged = reason === 'changed' || reason === 'repeated'
-    const subject = forged ? `what came as peer ${this.id}'s` : `peer ${this.id}`
-    if (this.trust !== 'verified') this.#setTrust('refused')
-    this.#sayOnce(forged ? 'untrusted' : 'key_differs', `${subject} ${reasons[reason]}`)
-  }
-
-  #setTrust(trust: TrustState): void {
-    if (this.trust === trust) return
-    this.trust = trust
-    this.#context.changed(this)
-  }
-
-  #drop(why: string): void {
-    this.dropped++
-    this.#sayOnce('malformed', `peer ${this.id} sent ${why}: it was dropped`)
-  }
-
-  #sayOnce(code: Code, message: string): void {
-    if (this.#said.has(code)) return
-    this.#said.add(code)
-    this.#context.fault(this, new SignalError(code, message, 'never'))
+    this.#send(this.#standing.prove(note))
   }
 
   /** Says that the peer's channels have other names than this side's. */
   #differ(here: readonly string[], there: readonly string[]): void {
     const parts = [here.length > 0 && `only this side has ${quoted(here)}`, there.length > 0 && `only the peer has ${quoted(there)}`]
-    this.#sayOnce('channels_differ', `the channels of peer ${this.id} differ: ${parts.filter(Boolean).join(', ')}`)
+    this.#standing.say('channels_differ', `the channels of peer ${this.id} differ: ${parts.filter(Boolean).join(', ')}`)
   }
 
   #createRelay(setup: NonNullable<PeerContext['relay']>): Relay {
@@ -367,11 +325,8 @@ export class RemotePeer implements Peer {
         this.#context.changed(this)
       },
       message: (channel, data) => message(this, channel, data),
-      dropped: (why) => this.#drop(why),
-      forged: () => {
-        this.dropped++
-        this.#refuse('changed')
-      },
+      dropped: (why) => this.#standing.drop(why),
+      forged: () => this.#standing.forged(),
     })
   }
 

@@ -120,12 +120,12 @@ export class Stream {
     return [...this.#channels].flatMap(([name, channel]) => channel.take().map((message) => [name, message] as [string, Uint8Array]))
   }
 
-  /** Sends again what is on its way, after so many milliseconds. */
-  resend(after: number): void {
+  /** Sends again what is on its way, after so many milliseconds; `vain` is 1 when no answer came, and nobody said why. */
+  resend(after: number, vain = 0): void {
     this.#cancelResend?.()
     this.#cancelResend = this.#setup.clock.after(after, () => {
       if (!this.#events.canSignal()) return this.#wait()
-      if (this.#vain++ >= 2) return this.#events.stuck()
+      if ((this.#vain += vain) > 2) return this.#events.stuck()
       for (const { note } of this.#onWay) this.#events.send(note)
       this.#wait()
     })
@@ -194,7 +194,7 @@ export class Stream {
   #wait(): void {
     this.#cancelResend?.()
     this.#cancelResend = null
-    if (!this.isDrained) this.resend(Math.min(longestPatience, patience * 2 ** this.#vain))
+    if (!this.isDrained) this.resend(Math.min(longestPatience, patience * 2 ** this.#vain), 1)
   }
 
   #acknowledge(): void {

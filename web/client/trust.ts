@@ -22,16 +22,6 @@ export interface Party {
 /** What a check found: a valid proof, none where none is needed, or why the note is refused. */
 export type Finding = 'verified' | 'unverified' | 'no key' | 'other key' | 'changed' | 'repeated'
 
-/** Why something was refused, for people; `own` says what is known of this side's key when a peer says that it has one. */
-export const reasons = {
-  'no key': "does not have this room's key, or cannot use it on a page without https",
-  'other key': 'has another key for this room',
-  changed: "was not signed with this room's key: it was changed on its way",
-  repeated: 'was repeated on its way',
-  'no own key': 'has a key for this room, and this link has none',
-  'no own use': 'has a key for this room, which a page without https cannot use',
-} as const
-
 /** Signs what goes to one peer, and checks what comes from there. */
 export class Trust {
   readonly #room: RoomTrust
