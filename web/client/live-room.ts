@@ -185,8 +185,8 @@ export class LiveRoom implements Room {
     this.#events.emit('link', state)
     for (const peer of [...this.#peers.values()]) {
       if (!peer.isRelayed) continue
-      if (state.name === 'closed') this.#remove(peer, 'unreachable')
-      else this.#changed(peer)
+      if (state.name !== 'closed') this.#changed(peer)
+      else if (state.error !== undefined) this.#remove(peer, 'unreachable')
     }
   }
 

@@ -38,7 +38,7 @@ class Wire {
 }
 
 class End {
-  readonly relay: Relay
+  relay!: Relay
   readonly got: string[] = []
   readonly log: string[] = []
   readonly overConnection: string[] = []
@@ -47,7 +47,14 @@ class End {
   #inbox = Promise.resolve()
   #last = 0 // when the last note arrives
 
-  constructor(readonly wire: Wire, name: string) {
+  constructor(readonly wire: Wire, readonly name: string) {
+    this.forget()
+  }
+
+  /** Has a relay that knows of nothing. */
+  forget(): void {
+    const { wire, name } = this
+    this.relay?.close()
     const keyring = new Keyring(webcrypto.subtle as SubtleCrypto, parseKey(peers.trust.key), 'garden')
     const [self, peer] = ['alice', 'bob'].sort((a) => (a === name ? -1 : 1)).map((peer) => ({ peer, instance: peer }))
     const send = (note: Note | Promise<Note>) => {
@@ -186,7 +193,7 @@ test('one whose stream the other side does not know any more opens another', asy
   const [alice, bob] = wire.ends as [End, End]
   alice.relay.wish(0)
   await wire.pass(400)
-  bob.relay.close()
+  bob.forget()
   alice.send('lost')
   await wire.pass(60_000)
   alice.send('kept')

@@ -58,6 +58,7 @@ export class Relay {
   #move: Send | null = null
   #held: Message[] = [] // until they can go over the connection
   #cancelMove: (() => void) | null = null
+  #closed = false
 
   constructor(setup: RelaySetup, events: RelayEvents) {
     this.#setup = setup
@@ -87,7 +88,7 @@ export class Relay {
 
   /** Wishes for a stream after so long, and again until there is an answer. */
   wish(after: number): void {
-    if (this.#cancelWish !== null) return
+    if (this.#cancelWish !== null || this.#closed) return
     this.#cancelWish = this.#setup.clock.after(after, () => {
       this.#cancelWish = null
       this.wish(Math.min(longestPause, firstPause * 2 ** this.#wishes++))
@@ -130,6 +131,7 @@ export class Relay {
     this.calm()
     const { clock, channels, maxMessage } = this.#setup
     const seals = isProven ? await this.#seals(own, nonce) : null
+    if (this.#closed) return
     const before = this.isUsed ? this.#take() : []
     this.#stream?.close()
     this.#stream = new Stream({ clock, channels, maxMessage, near: this.#near, far: note.channels, own, other: nonce, seals }, {
@@ -170,6 +172,7 @@ export class Relay {
   }
 
   close(): void {
+    this.#closed = true
     this.calm()
     this.#take()
     this.#drop()

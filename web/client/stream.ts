@@ -52,7 +52,7 @@ export interface StreamEvents {
 
 /** What looks like a data channel to those who cut messages and put them together. */
 type Line = { bufferedAmount: number } & Omit<DataChannel, 'bufferedAmount' | 'onmessage' | 'onbufferedamountlow'> & {
-    onmessage(event: { data: ArrayBuffer }): void
+    onmessage: ((event: { data: ArrayBuffer }) => void) | null
     onbufferedamountlow(): void
   }
 
@@ -144,7 +144,7 @@ export class Stream {
       this.#handled = n
       const name = this.#setup.far[plain[0] ?? -1]
       if (name === undefined) this.#events.dropped('a malformed message')
-      else this.#lines.get(name)?.onmessage({ data: plain.slice(1).buffer })
+      else this.#lines.get(name)?.onmessage?.({ data: plain.slice(1).buffer })
     }
     // A piece that was had before comes again because its acknowledgement is lost, or late.
     if (n <= this.#handled) this.#cancelAck ??= this.#setup.clock.after(ackDelay, () => this.#acknowledge())
@@ -152,6 +152,7 @@ export class Stream {
 
   close(): void {
     this.#paused = true
+    this.#onWay = []
     this.#cancelAck?.()
     this.#cancelResend?.()
     for (const channel of this.#channels.values()) channel.close()
