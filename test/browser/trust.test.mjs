@@ -1,4 +1,5 @@
-// What a server between two pages can do, and what it cannot; and what goes through it.
+// What a server between two pages can do, and what it cannot; and what goes through it. There is one kind of link, so that all frames go
+// by the meddler.
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { after, afterEach, before, test } from 'node:test'
@@ -51,7 +52,7 @@ async function two(inPage, options = { key }) {
   const page = await open()
   return page.evaluate(`(async () => {
     const room = ${JSON.stringify(`trust-${++rooms}`)}
-    const options = ${JSON.stringify(options)}
+    const options = ${JSON.stringify({ links: ['websocket'], ...options })}
     if (options.blocked) parley.block()
     const a = parley.member(room, options)
     await parley.until('the first', () => a.room.link.name === 'open')
@@ -136,7 +137,7 @@ test('a server that says that one peer said what another did is refused', { time
   const result = await page.evaluate(async ([room, key]) => {
     const members = []
     for (let i = 0; i < 3; i++) {
-      members.push(parley.member(room, { key }))
+      members.push(parley.member(room, { key, links: ['websocket'] }))
       await parley.until('the link', () => members[i].room.link.name === 'open')
     }
     await parley.until('the mesh', () => parley.meshed(...members))
@@ -152,7 +153,7 @@ test('a server that says that one peer said what another did is refused', { time
 test('a page without WebRTC gets and sends through the server what the server cannot read', { timeout: 30_000 }, async () => {
   const pages = [await open(() => delete window.RTCPeerConnection), await open()]
   const room = `trust-${++rooms}`
-  for (const page of pages) await page.evaluate(([room, key]) => void (globalThis.me = parley.member(room, { key })), [room, key])
+  for (const page of pages) await page.evaluate(([room, key]) => void (globalThis.me = parley.member(room, { key, links: ['websocket'] })), [room, key])
   const took = await Promise.all(pages.map((page) => page.evaluate(async () => {
     await parley.until('the way', () => [...me.room.peers.values()][0]?.state === 'connected')
     me.room.broadcast('text', parley.bytes('a secret of theirs'))

@@ -45,7 +45,7 @@ class Side {
   constructor(name: string, options: Partial<JoinOptions> = {}) {
     const environment = { ...this.network.environment, RTCPeerConnection: undefined, ...options.environment }
     environment.WebSocket = this.#tapped(environment.WebSocket)
-    this.room = join({ server: server.url, room: name, channels: { carets: { latestOnly: true }, text: {} }, storage: null, ...options, environment })
+    this.room = join({ server: server.url, room: name, channels: { carets: { latestOnly: true }, text: {} }, storage: null, links: ['websocket'], ...options, environment })
     this.room.on('open', (_, channel) => this.log.push(`open ${channel}`))
     this.room.on('error', ({ code, message }) => this.log.push(`${code}: ${message.replace(/peer \S+( |'s)/, 'peer$1')}`))
     this.room.on('message', (_, channel, data) => this.messages.push({ channel, data }))
