@@ -68,6 +68,9 @@ var arrows = map[string][]string{
 	"bench/signaling/internal/serve":     {"signaling"},
 
 	"client":            {"internal/wire"},
+	"client/peers":      {"client"},
+	"examples/echo":     {"client", "client/peers"},
+	"examples/guest":    {"client", "client/peers"},
 	"web":               {},
 	"internal/acmetest": {},
 	"internal/arch":     {},
@@ -89,7 +92,8 @@ var links = map[string][]string{
 	"signaling":         {"github.com/prometheus/", "github.com/pion/", "github.com/golang-jwt/", "github.com/redis/", module + "/relay", module + "/web"},
 	"relay":             {"net/http", "github.com/gorilla/", module + "/signaling", module + "/web"},
 	"relay/credentials": {"net/http", "github.com/"},
-	"client":            {module + "/signaling", module + "/relay"},
+	"client":            {"github.com/pion/", module + "/signaling", module + "/relay"},
+	"client/peers":      {module + "/signaling", module + "/relay"},
 }
 
 type listed struct {

@@ -1,0 +1,50 @@
+// Package peers joins a room of a Parley server, and connects to everybody in it over WebRTC data channels.
+//
+//	room, err := peers.Join(ctx, "https://rtc.example", "lobby", peers.Config{
+//		Client:   client.Options{Name: "Ada"},
+//		Channels: map[string]peers.ChannelOptions{"chat": {}},
+//	})
+//	…
+//	defer room.Leave(ctx)
+//	for {
+//		channel, err := room.Accept(ctx) // a net.Conn to each peer, as it opens
+//		if err != nil {
+//			return err
+//		}
+//		go io.Copy(channel, channel)
+//	}
+//
+// The others may be browsers: web/client speaks the same, docs/protocol/peers.md. Package [client] is what signals, and
+// embedding that one alone links no WebRTC.
+//
+// # What lasts
+//
+// Three things are kept apart. The link to the server breaks and comes back, and nothing that was sent over it is lost. The
+// session, which is who one is in the room, outlives links; when the server has lost it the room is joined again under the same
+// id. The connections to peers need the server to begin and to be repaired, and nothing else: a server that
+// is gone interrupts none of them.
+//
+// A connection whose packets stop is restarted (by new ICE candidates, on the same connection: what was written
+// arrives), and replaced when that does not help: then its channels end with [ErrLost], others open, and that is the moment to
+// compare what both sides have. A peer that falls silent is [Reconnecting] after 6 to 8 s.
+//
+// # Messages
+//
+// A [Channel] keeps messages of any size apart, up to [Config.MaxMessage], in pieces of 16 KiB on the wire; and it is a [net.Conn],
+// for what wants a stream. Writing waits while 1 MiB is on its way, reading holds the sender when 256 KiB were not read: nothing grows without
+// bound, and nothing of a reliable channel is dropped.
+//
+// # Trust
+//
+// With a room key ([NewKey], [Config.Key]) that the server never sees, descriptions of connections are signed and checked, so that nobody, not even
+// the server, is between two peers that both are [Peer.Verified]. Without one the server is trusted.
+//
+// # Limits
+//
+// What comes from a peer is bounded, whatever it sends: notes, candidates, connections that are being made, messages that are not complete. What is dropped is named by [Fault],
+// once for each peer and kind.
+//
+// Messages do not go through the server where two peers have no path to each other, as they do between browsers: give the server a
+// relay. Fresh credentials of relays reach living connections before the old ones expire, and are used from the
+// next restart on.
+package peers

@@ -1,0 +1,235 @@
+package peers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/pion/webrtc/v4"
+)
+
+const (
+	highWater = 1 << 20   // bytes given to the connection and not acknowledged, after which writing waits
+	lowWater  = 256 << 10 // until there are so few
+)
+
+// pipe carries the messages of one channel over one connection.
+type pipe struct {
+	peer       *Peer
+	name       string
+	options    ChannelOptions
+	maxMessage int
+	dc         *webrtc.DataChannel
+
+	over  chan struct{} // closed when nothing can be written any more
+	ended chan struct{} // closed when nothing will arrive any more
+	low   chan struct{} // capacity 1; tells a writer that there is room
+
+	writing chan struct{} // capacity 1; held by who writes a message
+	nextID  uint32        // held by writing
+	chunk   []byte        // held by writing
+
+	fresh  chan struct{} // capacity 1; tells that there is another latest message
+	latest latest
+
+	in reassembly // owned by the goroutine that receives
+
+	mu      sync.Mutex
+	channel *Channel // guarded by mu; in use by the app
+	why     error    // guarded by mu; set before ended is closed
+}
+
+// latest is the message that waits on a LatestOnly channel.
+type latest struct {
+	mu      sync.Mutex
+	message []byte // guarded by mu; nil: none
+}
+
+func newPipe(peer *Peer, name string, options ChannelOptions, maxMessage int, dc *webrtc.DataChannel) *pipe {
+	p := &pipe{
+		peer: peer, name: name, options: options, maxMessage: maxMessage, dc: dc,
+		over:    make(chan struct{}),
+		ended:   make(chan struct{}),
+		low:     make(chan struct{}, 1),
+		writing: make(chan struct{}, 1),
+		fresh:   make(chan struct{}, 1),
+		chunk:   make([]byte, 0, chunkSize),
+		in:      reassembly{limit: maxMessage},
+	}
+	p.channel = newChannel(p)
+	if !options.LatestOnly { // else the threshold is 0
+		dc.SetBufferedAmountLowThreshold(lowWater)
+	}
+	dc.OnBufferedAmountLow(func() { nudge(p.low) })
+	return p
+}
+
+func nudge(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// current returns the channel for the app to use, another one when it has closed the last.
+func (p *pipe) current() *Channel {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if isClosed(p.channel.closed) {
+		p.channel = newChannel(p)
+	}
+	return p.channel
+}
+
+// receive takes what arrived, and waits until there is room for it.
+func (p *pipe) receive(chunk []byte) error {
+	message, err := p.in.take(chunk)
+	if err != nil || message == nil {
+		return err
+	}
+	p.mu.Lock()
+	channel := p.channel
+	p.mu.Unlock()
+	channel.put(message)
+	return nil
+}
+
+func (p *pipe) buffered() int {
+	p.latest.mu.Lock()
+	defer p.latest.mu.Unlock()
+	return len(p.latest.message) + int(p.dc.BufferedAmount())
+}
+
+// stop tells that nothing can be written any more.
+func (p *pipe) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !isClosed(p.over) {
+		close(p.over)
+	}
+}
+
+// finish tells that nothing will arrive any more, and why.
+func (p *pipe) finish(why error) {
+	p.stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.why == nil {
+		p.why = why
+		close(p.ended)
+	}
+}
+
+// end returns why the pipe ended; an orderly end is told by what is given.
+func (p *pipe) end(orderly error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch p.why {
+	case nil:
+		return ErrLost
+	case errLeft:
+		return orderly
+	}
+	return p.why
+}
+
+// errLeft is the end of a peer that has left.
+var errLeft = errors.New("peers: the peer has left")
+
+// write sends a message, or returns why not: before its end ctx, closed or passed ended.
+func (p *pipe) write(ctx context.Context, message []byte, closed, passed <-chan struct{}) error {
+	stop := func() error {
+		switch {
+		case isClosed(closed):
+			return net.ErrClosed
+		case isClosed(p.over):
+			return p.end(ErrClosed)
+		case isClosed(passed):
+			return os.ErrDeadlineExceeded
+		}
+		return ctx.Err()
+	}
+	if err := stop(); err != nil {
+		return err
+	}
+	if p.options.LatestOnly {
+		p.latest.mu.Lock()
+		p.latest.message = append([]byte{}, message...)
+		p.latest.mu.Unlock()
+		nudge(p.fresh)
+		return nil
+	}
+	wait := func(until <-chan struct{}) error {
+		select {
+		case <-until:
+			return nil
+		case <-closed:
+		case <-p.over:
+		case <-passed:
+		case <-ctx.Done():
+		}
+		return stop()
+	}
+	select {
+	case p.writing <- struct{}{}:
+	case <-closed:
+		return stop()
+	case <-p.over:
+		return stop()
+	case <-passed:
+		return stop()
+	case <-ctx.Done():
+		return stop()
+	}
+	defer func() { <-p.writing }()
+	return p.send(message, highWater, wait)
+}
+
+// send gives a message to the connection, piece by piece, as long as fewer bytes than high are under way. The caller holds writing.
+func (p *pipe) send(message []byte, high uint64, wait func(<-chan struct{}) error) error {
+	cut := chunker{message: message, id: p.nextID}
+	p.nextID++
+	for chunk := cut.next(p.chunk); chunk != nil; chunk = cut.next(p.chunk) {
+		for p.dc.BufferedAmount() >= high {
+			if err := wait(p.low); err != nil {
+				return err
+			}
+		}
+		if err := p.dc.Send(chunk); err != nil {
+			return errors.Join(p.end(ErrClosed), fmt.Errorf("peers: channel %q: %w", p.name, err))
+		}
+	}
+	return nil
+}
+
+// runLatest sends the latest message whenever nothing of the one before is under way.
+func (p *pipe) runLatest() {
+	wait := func(until <-chan struct{}) error {
+		select {
+		case <-until:
+			return nil
+		case <-p.over:
+			return ErrLost
+		}
+	}
+	for wait(p.fresh) == nil {
+		for p.dc.BufferedAmount() > 0 { // what is newest then goes
+			if wait(p.low) != nil {
+				return
+			}
+		}
+		p.latest.mu.Lock()
+		message := p.latest.message
+		p.latest.message = nil
+		p.latest.mu.Unlock()
+		if message == nil {
+			continue
+		}
+		if p.send(message, 1, wait) != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,340 @@
+package peers
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/parley-rtc/parley/client"
+)
+
+const (
+	tooYoung    = 2 * time.Second // a connection younger than this is not given up because the other side asks for another
+	earlyMost   = 8               // notes of candidates kept until their offer comes
+	closingMost = 8               // connections to a peer that are being closed, after which no other is begun
+)
+
+// remote is the connection to a peer, which is renewed for as long as the peer is there.
+type remote struct {
+	recovery   recovery
+	ownEpoch   int64 // under which this side was last seen by the peer
+	connection *connection
+	closing    int        // connections that are not closed yet
+	newest     generation // seen or made
+	early      []*note    // candidates whose offer did not come yet
+	health     health
+	wasUp      bool
+	rtt        time.Duration // 0: not measured
+	serial     int64         // of its last note that had a valid proof
+	told       map[error]bool
+	saidKey    bool // this side said the name of its key
+	over       bool
+}
+
+func newPeer(room *Room, entry client.Peer) *Peer {
+	p := &Peer{
+		room: room, id: entry.ID, instance: entry.Instance,
+		view:   view{entry: entry, listed: true, state: Connecting},
+		open:   map[string]*pipe{},
+		change: make(chan struct{}),
+	}
+	p.ownEpoch = room.epoch
+	p.told = map[error]bool{}
+	p.recovery = recovery{
+		after:     room.after,
+		health:    connected,
+		isFirst:   p.offers,
+		canSignal: func() bool { return p.view.listed && room.link != client.Auto },
+		restart: func() {
+			if p.connection != nil {
+				p.connection.restart()
+			}
+		},
+		renew: p.renew,
+	}
+	p.recovery.update(none)
+	return p
+}
+
+// offers says whether this side begins connections: of two peers it is the one who came later.
+func (p *Peer) offers() bool { return p.room.epoch > p.view.entry.Epoch }
+
+// adopt takes over what the roster says. Under a new epoch of either side, what was on its way may be lost.
+func (p *Peer) adopt(entry client.Peer) {
+	before, listed := p.view.entry, p.view.listed
+	rejoined := entry.Epoch != before.Epoch || p.room.epoch != p.ownEpoch
+	p.ownEpoch = p.room.epoch
+	p.update(func(v *view) { v.entry, v.listed = entry, true })
+	if rejoined {
+		delay := tooYoung
+		if p.offers() {
+			delay = 0
+		}
+		p.recovery.disturbed(delay)
+	}
+	if !listed || before.Name != entry.Name || before.Presence != entry.Presence || !bytes.Equal(before.Meta, entry.Meta) {
+		p.room.changed(p)
+	}
+}
+
+// receive takes the data of a signal from this peer.
+func (p *Peer) receive(data []byte) {
+	n, err := parseNote(data)
+	if errors.Is(err, errUnknownKind) {
+		return
+	}
+	if err != nil {
+		p.tell(ErrNoteUnreadable, errors.Join(ErrNoteUnreadable, err))
+		return
+	}
+	switch n.kind {
+	case kindKey:
+		p.refusedKey(n.key)
+		return
+	case kindRelay, kindRelayed:
+		return
+	}
+	if n.kind == kindDescription && !p.trusts(n) {
+		return
+	}
+	order := n.generation.compare(p.newest)
+	switch {
+	case n.kind == kindRenew:
+		p.asked(n.generation, order)
+	case order == 0 && p.connection != nil:
+		p.connection.receive(n)
+	case order < 0:
+	case n.kind == kindCandidates:
+		if len(p.early) < earlyMost {
+			p.early = append(p.early, n)
+		}
+	case n.description.Type == offer:
+		early := slices.DeleteFunc(p.early, func(o *note) bool { return o.generation != n.generation })
+		if !p.begin(n.generation, false) {
+			return
+		}
+		p.connection.receive(n)
+		for _, o := range early {
+			p.connection.receive(o)
+		}
+	}
+}
+
+// refused takes note that a note to this peer was refused, and may have mattered.
+func (p *Peer) refused(retryAfter time.Duration) {
+	p.recovery.disturbed(max(time.Second, retryAfter))
+}
+
+// close ends the peer; why is what its channels return.
+func (p *Peer) close(why error) {
+	if p.over {
+		return
+	}
+	p.over = true
+	p.recovery.stop()
+	p.mu.Lock()
+	p.why = why
+	p.view.state = Closed
+	p.open = map[string]*pipe{}
+	p.changed()
+	p.mu.Unlock()
+	p.drop(why)
+}
+
+// drop closes the connection.
+func (p *Peer) drop(why error) {
+	if p.connection != nil {
+		p.connection.close(why)
+		p.connection = nil
+	}
+}
+
+func (p *Peer) renew() {
+	if !p.offers() {
+		p.send(&note{kind: kindRenew, generation: p.newest})
+		return
+	}
+	// The next one compares greater in any case. What this peer counts to says nothing to the others.
+	p.room.count++
+	next := generation{max(p.room.epoch, p.newest.epoch), max(p.room.count, p.newest.count+1)}
+	if next.count > maxWhole { // it was made up
+		next = generation{next.epoch + 1, p.room.count}
+	}
+	p.begin(next, true)
+}
+
+// asked takes note that the other side asks for another connection than that of a generation.
+func (p *Peer) asked(g generation, order int) {
+	if !p.offers() {
+		return
+	}
+	if order > 0 {
+		p.newest = g
+	}
+	age := time.Duration(math.MaxInt64)
+	if p.connection != nil {
+		age = time.Since(p.connection.begun)
+	}
+	// Asked about an earlier one than the newest, the newest may just be on its way.
+	if order == 0 || age > tooYoung {
+		p.renew()
+	}
+}
+
+func (p *Peer) begin(g generation, mine bool) bool {
+	if p.over {
+		return false
+	}
+	if p.closing >= closingMost {
+		p.tell(ErrTooMuch, errors.Join(ErrTooMuch, errors.New("connections at once")))
+		p.recovery.disturbed(time.Second)
+		return false
+	}
+	p.shut(ErrLost)
+	p.drop(ErrLost)
+	p.newest = g
+	p.early = nil
+	p.recovery.began()
+	c, err := newConnection(p, g, mine)
+	if err != nil {
+		p.room.fault(p, err)
+	}
+	p.connection = c
+	p.rtt = 0
+	p.update(func(v *view) { v.path = Path{} })
+	p.check()
+	return c != nil
+}
+
+// shut takes the channels of a connection away from the app.
+func (p *Peer) shut(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pipe := range p.open {
+		pipe.finish(why)
+	}
+	p.open = map[string]*pipe{}
+}
+
+// send signs a note, if it is to be, and sends it.
+func (p *Peer) send(n *note) {
+	if k := p.room.keyring; k != nil && n.kind == kindDescription {
+		p.room.serial++
+		k.prove(n, p.room.self(), p.party(), p.room.serial)
+	}
+	p.room.mail.send(p, p.view.entry.Epoch, n)
+}
+
+func (p *Peer) party() party { return party{p.id, p.instance} }
+
+// trusts checks a note's proof, and tells of what is wrong with it.
+func (p *Peer) trusts(n *note) bool {
+	k := p.room.keyring
+	if k == nil {
+		return true
+	}
+	err := k.check(n, p.party(), p.room.self(), p.serial)
+	if err == nil {
+		p.serial = n.proof.Serial
+	}
+	allowed := err == nil || errors.Is(err, ErrNoKey) && p.room.cfg.AllowUnverified
+	if allowed {
+		if verified := err == nil; p.view.verified != verified {
+			p.update(func(v *view) { v.verified = verified })
+			p.room.changed(p)
+		}
+		return true
+	}
+	if (errors.Is(err, ErrNoKey) || errors.Is(err, ErrOtherKey)) && !p.saidKey {
+		p.saidKey = true
+		p.send(&note{kind: kindKey, key: k.id})
+	}
+	p.tell(err, err)
+	return false
+}
+
+// refusedKey takes note that the peer refused this side, and what its key is called.
+func (p *Peer) refusedKey(id string) {
+	if k := p.room.keyring; k == nil {
+		p.tell(ErrKeyNeeded, ErrKeyNeeded)
+	} else if k.id != id {
+		p.tell(ErrOtherKey, ErrOtherKey)
+	}
+}
+
+// tell tells the app of a fault of this peer, once for each kind.
+func (p *Peer) tell(kind, err error) {
+	if !p.told[kind] {
+		p.told[kind] = true
+		p.room.fault(p, err)
+	}
+}
+
+func (p *Peer) malformed(err error) { p.tell(ErrMessageDropped, err) }
+
+// compare says once that the peer's channels have other names than this side's.
+func (p *Peer) compare(near, far []string) {
+	without := func(names, others []string) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(others, name) })
+	}
+	here, there := without(near, far), without(far, near)
+	if len(here)+len(there) > 0 {
+		p.tell(errDiffer, &ChannelsDifferError{here, there})
+	}
+}
+
+var errDiffer = errors.New("peers: channels differ")
+
+// opened takes note that a channel can be used.
+func (p *Peer) opened(pipe *pipe) {
+	p.mu.Lock()
+	p.open[pipe.name] = pipe
+	p.changed()
+	p.mu.Unlock()
+	p.room.lobby.add(pipe.current())
+}
+
+// check looks at how the connection is doing, and tells if that changed.
+func (p *Peer) check() {
+	now := none
+	if p.connection != nil {
+		now = p.connection.health()
+	}
+	if now == p.health || p.over {
+		return
+	}
+	p.health = now
+	state := Connecting
+	if now == connected {
+		p.wasUp = true
+		state = Connected
+	} else if p.wasUp {
+		state = Reconnecting
+	}
+	p.update(func(v *view) { v.state = state })
+	p.recovery.update(now)
+	p.room.changed(p)
+}
+
+func (p *Peer) measured(sample time.Duration) {
+	before := p.rtt
+	if p.rtt = sample; before > 0 {
+		p.rtt = before + (sample-before)/4
+	}
+	p.rtt = max(p.rtt, 1)
+	visible := p.view.path.Kind != "" && (before == 0 || before.Round(time.Millisecond) != p.rtt.Round(time.Millisecond))
+	p.update(func(v *view) { v.path.RTT = p.rtt })
+	if visible {
+		p.room.changed(p)
+	}
+}
+
+func (p *Peer) routed(r route) {
+	if path := p.view.path; path.Kind == r.kind && path.Protocol == r.protocol {
+		return
+	}
+	p.update(func(v *view) { v.path = Path{r.kind, r.protocol, p.rtt} })
+	p.room.changed(p)
+}

@@ -1,0 +1,121 @@
+package peers
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+)
+
+// The fewest and the most bytes of a room's key.
+const (
+	keyLeast = 16
+	keyMost  = 64
+)
+
+var base64url = base64.RawURLEncoding.Strict()
+
+// NewKey makes a key for a room: 128 random bits, as text that fits into the fragment of a link. Whoever has it can
+// check that no server changed what peers tell each other; so it must never be sent to one.
+func NewKey() string {
+	bytes := make([]byte, keyLeast)
+	_, _ = rand.Read(bytes)
+	return base64url.EncodeToString(bytes)
+}
+
+// parseKey never says what the key is.
+func parseKey(text string) ([]byte, error) {
+	if !base64Text.MatchString(text) { // the decoder skips line ends
+		return nil, fmt.Errorf("peers: Key is not base64url (A-Z a-z 0-9 - _) without padding, as NewKey makes it")
+	}
+	key, err := base64url.DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("peers: Key is not base64url (A-Z a-z 0-9 - _) without padding, as NewKey makes it")
+	}
+	if len(key) < keyLeast || len(key) > keyMost {
+		return nil, fmt.Errorf("peers: Key has %d bytes, and not %d to %d", len(key), keyLeast, keyMost)
+	}
+	return key, nil
+}
+
+// signedText puts texts one after the other, with bounds that nobody can mistake.
+func signedText(texts ...string) []byte {
+	var b []byte
+	for _, text := range texts {
+		b = strconv.AppendInt(b, int64(len(text)), 10)
+		b = append(b, ':')
+		b = append(b, text...)
+	}
+	return b
+}
+
+// keyring is what is derived from a room's key.
+type keyring struct {
+	key  []byte
+	room string
+	id   string // the key's name, which says nothing of it
+	sign []byte
+}
+
+func newKeyring(key []byte, room string) (*keyring, error) {
+	k := &keyring{key: key, room: room}
+	id, err := k.derive(8, "id")
+	if err != nil {
+		return nil, err
+	}
+	k.id = base64url.EncodeToString(id)
+	k.sign, err = k.derive(32, "sign")
+	return k, err
+}
+
+func (k *keyring) derive(length int, purpose string, context ...string) ([]byte, error) {
+	info := signedText(append([]string{"parley 1 " + purpose, k.room}, context...)...)
+	return hkdf.Key(sha256.New, k.key, nil, string(info), length)
+}
+
+func (k *keyring) mac(message []byte) []byte {
+	h := hmac.New(sha256.New, k.sign)
+	h.Write(message)
+	return h.Sum(nil)
+}
+
+// party is one end of what is signed.
+type party struct{ id, instance string }
+
+func signedMessage(n *note, from, to party, serial int64) []byte {
+	texts := []string{from.id, from.instance, to.id, to.instance, strconv.FormatInt(serial, 10), n.kind}
+	if n.kind == kindRelay {
+		texts = append(texts, n.nonce, n.echo, map[bool]string{false: "0", true: "1"}[n.webrtc])
+	} else {
+		texts = append(texts, strconv.FormatInt(n.generation.epoch, 10), strconv.FormatInt(n.generation.count, 10),
+			n.description.Type, n.description.SDP)
+	}
+	return signedText(append(texts, n.channels...)...)
+}
+
+// prove adds the proof to a note.
+func (k *keyring) prove(n *note, from, to party, serial int64) {
+	mac := k.mac(signedMessage(n, from, to, serial))
+	n.proof = &proof{Key: k.id, Serial: serial, MAC: base64url.EncodeToString(mac)}
+}
+
+// check returns nil if the note's proof is right; last is the serial of the last one that was.
+func (k *keyring) check(n *note, from, to party, last int64) error {
+	if n.proof == nil {
+		return ErrNoKey
+	}
+	if n.proof.Key != k.id {
+		return ErrOtherKey
+	}
+	mac, err := base64url.DecodeString(n.proof.MAC)
+	if err != nil || !hmac.Equal(mac, k.mac(signedMessage(n, from, to, n.proof.Serial))) {
+		return ErrChanged
+	}
+	if n.proof.Serial <= last {
+		return ErrRepeated
+	}
+	return nil
+}
