@@ -3,7 +3,6 @@ package peers
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +15,6 @@ import (
 	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
 
-	"github.com/parley-rtc/parley/client"
 	"github.com/parley-rtc/parley/internal/leaktest"
 	"github.com/parley-rtc/parley/signaling"
 )
@@ -252,6 +250,3 @@ func talk(a, b *member, ac, bc *Channel) {
 		a.t.Fatalf("%s got %q", a.ID(), got)
 	}
 }
-
-var _ io.ReadWriteCloser = (*Channel)(nil)
-var _ = client.Auto

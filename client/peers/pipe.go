@@ -127,10 +127,10 @@ func (p *pipe) finish(why error) {
 func (p *pipe) end(orderly error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch p.why {
-	case nil:
+	switch {
+	case p.why == nil:
 		return ErrLost
-	case errLeft:
+	case errors.Is(p.why, errLeft):
 		return orderly
 	}
 	return p.why

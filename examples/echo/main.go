@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer room.Leave(context.WithoutCancel(ctx))
+	defer func() { _ = room.Leave(context.WithoutCancel(ctx)) }()
 	fmt.Fprintln(out, "joined as", room.ID())
 	for {
 		channel, err := room.Accept(ctx)

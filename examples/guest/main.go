@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer room.Leave(context.WithoutCancel(ctx))
+	defer func() { _ = room.Leave(context.WithoutCancel(ctx)) }()
 	g := &guest{name: *called, out: out}
 	for {
 		channel, err := room.Accept(ctx)
@@ -114,7 +114,7 @@ func (g *guest) follow(ctx context.Context, channel *peers.Channel) {
 
 // introduce tells who this is, and again before the others take it for gone, which they do after 30 s.
 func (g *guest) introduce(ctx context.Context, channel *peers.Channel) {
-	state, err := json.Marshal(map[string]any{"user": map[string]any{"name": g.name, "colour": "#30bced"}})
+	state, err := json.Marshal(map[string]any{"user": map[string]any{"name": g.name, "colour": "teal"}})
 	if err != nil {
 		return
 	}

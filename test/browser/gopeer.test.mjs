@@ -1,0 +1,116 @@
+// Go programs in rooms with real Chromium: client/peers and web/client speak the same.
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { Editor, launch, until } from './browser.mjs'
+import { clientPage } from './client-page.mjs'
+import { Server } from './server.mjs'
+
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+let folder // of the programs
+let page // the folder of the page with the client alone
+let browser
+let servers = []
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'parley-gopeers-'))
+  await promisify(execFile)('go', ['build', '-o', folder, './examples/...'], { cwd: repository })
+  page = await clientPage()
+  browser = await launch()
+}, { timeout: 300_000 })
+
+after(async () => {
+  await browser?.close()
+  await Promise.all(servers.map((server) => server.stop()))
+  await Promise.all([folder, page].map((path) => rm(path, { recursive: true, force: true })))
+})
+
+/** Starts the server, with the editor or the given folder as its page. */
+async function serve(webDir) {
+  if (webDir === undefined) delete process.env.PARLEY_WEB_DIR
+  else process.env.PARLEY_WEB_DIR = webDir
+  const server = await Server.start()
+  servers.push(server)
+  return server
+}
+
+/** Runs a program in a room until the test ends; what it writes is in `output`. */
+function run(t, name, server, room, ...more) {
+  const program = spawn(join(folder, name), ['-server', server.origin, '-room', room, '-loopback', ...more])
+  const started = { output: '', end: async (signal) => (program.kill(signal), program.exitCode ?? program.signalCode ?? once(program, 'exit')) }
+  for (const stream of [program.stdout, program.stderr]) stream.on('data', (bytes) => (started.output += bytes))
+  t.after(() => started.end('SIGKILL'))
+  return started
+}
+
+test('a page and a Go program send each other messages of all sizes', { timeout: 120_000 }, async (t) => {
+  const server = await serve(page)
+  const context = await browser.newContext()
+  t.after(() => context.close())
+  await context.grantPermissions(['camera', 'microphone'], { origin: server.origin })
+  const tab = await context.newPage()
+  tab.setDefaultTimeout(60_000)
+  await tab.goto(server.origin)
+  await tab.evaluate(() => void (globalThis.me = parley.member('gophers')))
+  const echo = run(t, 'echo', server, 'gophers')
+  await tab.evaluate(() => parley.until('the program is connected', () => me.log.includes('open text'), 30_000))
+
+  const sizes = [0, 1, 16_383, 16_384, 16_385, 1_048_576, 10_000_000]
+  const wrong = await tab.evaluate(async (sizes) => {
+    const [peer] = me.room.peers.values()
+    const wrong = []
+    for (const size of sizes) {
+      const sent = parley.pattern(size)
+      const count = me.messages.length
+      await parley.until(`${size} bytes are taken`, () => peer.send('text', sent))
+      await parley.until(`${size} bytes came back`, () => me.messages.length > count, 30_000)
+      if (!parley.same(me.messages.at(-1).data, sent)) wrong.push(size)
+    }
+    return { wrong, name: peer.name, path: peer.path, errors: me.log.filter((line) => line.startsWith('error')) }
+  }, sizes)
+  assert.deepEqual(wrong.wrong, [])
+  assert.deepEqual(wrong.errors, [])
+  assert.equal(wrong.name, 'Echo')
+  assert.equal(wrong.path?.kind, 'direct')
+
+  // The page restarts ICE, and the same connection goes on.
+  const over = await tab.evaluate(async () => {
+    const [peer] = me.room.peers.values()
+    const count = me.messages.length
+    for (let i = 0; i < 5; i++) {
+      for (const pc of me.connections) pc.restartIce()
+      peer.send('text', parley.bytes(`after restart ${i}`))
+      await parley.until('the restart is over', () => me.messages.length > count + i && me.connections.every((pc) => pc.connectionState === 'connected'))
+    }
+    return { texts: me.messages.slice(count).map(({ data }) => parley.text(data)), connections: me.connections.length }
+  })
+  assert.deepEqual(over, { texts: [0, 1, 2, 3, 4].map((i) => `after restart ${i}`), connections: 1 })
+
+  await echo.end('SIGTERM')
+  await tab.evaluate(() => parley.until('the program has left', () => me.log.some((line) => /^left .* leave$/.test(line))))
+})
+
+test('a Go program is among the people of an editor’s room, and is told of the text', { timeout: 60_000 }, async (t) => {
+  const server = await serve()
+  const ada = await Editor.open(browser, server, { room: 'garden', name: 'Ada' })
+  t.after(() => ada.close())
+  const guest = run(t, 'guest', server, 'garden', '-name', 'Gopher')
+  await ada.connectedTo('Gopher')
+  const says = (what) => until(async () => assert.match(guest.output, what), 15_000)
+  await says(/^Ada is here$/m)
+  await says(/^Ada answers: \d+ bytes/m)
+  await ada.typeAtEnd('hello')
+  await says(/^Ada has changed the text: \d+ bytes/m)
+  const [person] = await ada.people()
+  assert.match(person.way, /^direct/)
+  await guest.end('SIGTERM')
+  await until(async () => assert.deepEqual(await ada.people(), []), 10_000)
+  ada.assertClean()
+})
