@@ -102,6 +102,7 @@ func TestAChannelIsAStream(t *testing.T) {
 }
 
 func TestASlowReaderHoldsTheWriter(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := serve(t, signaling.Config{})
 	alice, bob := s.join("alice", Config{}), s.join("bob", Config{})
 	ac, bc := alice.open("bob", "chat"), bob.open("alice", "chat")

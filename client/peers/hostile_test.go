@@ -77,6 +77,7 @@ func TestAPeerThatSaysNonsenseIsNamedAndHarmsNobody(t *testing.T) {
 }
 
 func TestMessagesThatAreMalformedAreDropped(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := serve(t, signaling.Config{})
 	cfg := Config{MaxMessage: 1 << 20}
 	alice, mallory := s.join("alice", cfg), s.join("mallory", Config{})

@@ -150,6 +150,7 @@ func cuttable(t *testing.T, cut *atomic.Bool) *webrtc.API {
 }
 
 func TestAPeerThatVanishesIsNoticed(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := serve(t, signaling.Config{})
 	var cut atomic.Bool
 	bobs := cuttable(t, &cut)
@@ -165,6 +166,7 @@ func TestAPeerThatVanishesIsNoticed(t *testing.T) {
 }
 
 func TestAConnectionThatWasCutIsMended(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := serve(t, signaling.Config{})
 	var cut atomic.Bool
 	alice, bob := s.join("alice", Config{}), s.join("bob", Config{API: cuttable(t, &cut)})
@@ -183,6 +185,7 @@ func TestAConnectionThatWasCutIsMended(t *testing.T) {
 }
 
 func TestAPathThatIsBeyondMendingIsReplaced(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := serve(t, signaling.Config{})
 	alice, bob := s.join("alice", Config{}), s.join("bob", Config{})
 	ac := alice.open("bob", "chat")

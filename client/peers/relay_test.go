@@ -82,6 +82,7 @@ func serveRelay(t *testing.T, protocol string) string {
 }
 
 func TestARoomWithoutARelaySaysSo(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := serve(t, signaling.Config{})
 	alice := s.join("alice", Config{RelayOnly: true})
 	alice.until("the lack of a relay is told", func() bool {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestMessagesOfAllSizesArriveBothWays(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := serve(t, signaling.Config{})
 	alice, bob := s.join("alice", Config{}), s.join("bob", Config{})
 	ac, bc := alice.open("bob", "chat"), bob.open("alice", "chat")

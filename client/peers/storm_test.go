@@ -17,6 +17,7 @@ import (
 // TestNoPairIsStuck has peers join, restart and join again at random times, while signals take random times. In the end each
 // pair has one connection. PARLEY_STORM is how many peers are in the room.
 func TestNoPairIsStuck(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	size, _ := strconv.Atoi(cmp.Or(os.Getenv("PARLEY_STORM"), "8"))
 	limits := generous.Limits
 	limits.PerAddress, limits.Peers, limits.JoinRate, limits.JoinBurst = 1000, 1000, 1000, 1000
