@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf16"
 
 	"github.com/pion/interceptor"
@@ -117,6 +118,7 @@ func NewSettingEngine(logger *slog.Logger) webrtc.SettingEngine {
 	s.LoggerFactory = loggers{cmp.Or(logger, slog.Default())}
 	s.SetSCTPMaxReceiveBufferSize(768 << 10) // what is not read holds at most 1 MiB, with an inbox
 	s.SetSCTPMaxMessageSize(64 << 10)        // no peer sends more than 16 KiB
+	s.SetSCTPRTOMax(2 * time.Second)         // so that messages flow soon after a path was cut for long, and not up to a minute later
 	return s
 }
 
