@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -196,7 +197,7 @@ func (t *turn) serve() {
 		more := t.take()
 		switch {
 		case t.came > 0:
-			t.pace.note(t.came)
+			t.pace.note(time.Now(), t.came)
 		case !more:
 			return
 		}
@@ -276,7 +277,7 @@ func (t *turn) read(s *Socket, events uint32) (more bool) {
 		if !s.batch.prepared {
 			s.prepare()
 		}
-		s.batch.grouped = len(a.Datagrams) / used
+		s.batch.grouped = max(len(a.Datagrams)/used, s.batch.grouped*7/8) // one that comes alone says little of the next
 		t.came += len(a.Datagrams)
 	}
 	if len(a.Datagrams)+len(a.Failures) > 0 {

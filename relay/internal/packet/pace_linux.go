@@ -28,8 +28,7 @@ type pace struct {
 }
 
 // note takes note that some have come, at least one.
-func (p *pace) note(n int) {
-	now := time.Now()
+func (p *pace) note(now time.Time, n int) {
 	gap := min(now.Sub(p.last), longGap) / time.Duration(n)
 	p.last = now
 	p.gap += (gap - p.gap) / 8
