@@ -1,6 +1,6 @@
 // The text itself: CodeMirror bound to a yjs text, with the others' carets, and an undo that takes back one's own edits only.
 import { Compartment, EditorState, type Extension } from '@codemirror/state'
-import { dropCursor, EditorView, highlightSpecialChars, keymap, lineNumbers, placeholder } from '@codemirror/view'
+import { EditorView, highlightSpecialChars, keymap, lineNumbers, placeholder } from '@codemirror/view'
 import { ySync, ySyncFacet, YSyncConfig } from 'y-codemirror.next'
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
@@ -50,7 +50,6 @@ export class Editor {
       EditorView.clipboardInputFilter.of((pasted) => pasted.replace(/\r\n?/g, '\n')),
       EditorView.lineWrapping,
       highlightSpecialChars(),
-      dropCursor(),
       placeholder(options.placeholder),
       this.#history.extension,
       keymap.of([...keys]),
@@ -133,6 +132,5 @@ const theme = EditorView.theme({
   '.cm-lineNumbers .cm-gutterElement': { padding: '0 1.1rem 0 0', minWidth: '2.2rem' },
   '.cm-content ::selection': { backgroundColor: 'var(--selection)' },
   '.cm-placeholder': { color: 'var(--ink-faint)' },
-  '.cm-dropCursor': { borderLeftColor: 'var(--accent)' },
   '.cm-specialChar': { color: 'var(--warn)' },
 })
