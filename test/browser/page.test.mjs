@@ -53,7 +53,7 @@ test('the keyboard reaches everything: into the text, indenting, and out again',
     stops.push(await focused())
     await page.keyboard.press('Tab')
   }
-  for (const stop of ['own-colour', 'own-name', 'share-link']) assert.ok(stops.includes(stop), `${stop} is not among ${stops}`)
+  for (const stop of ['own-colour', 'own-name', 'write-link']) assert.ok(stops.includes(stop), `${stop} is not among ${stops}`)
   await page.locator('#own-name').focus()
   const outline = await page.locator('#own-name').evaluate((element) => getComputedStyle(element).outlineStyle)
   assert.equal(outline, 'solid')

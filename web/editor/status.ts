@@ -110,7 +110,7 @@ export function keptInWords(kept: Kept, people: readonly Pick<Person, 'inSync'>[
 export function linkInWords(link: LinkState): string {
   if (link.name !== 'open') return ''
   const via: string = link.via
-  const names: Readonly<Record<string, string>> = { websocket: 'a WebSocket', sse: 'server-sent events', poll: 'long polls', long: 'long polls', short: 'short polls' }
+  const names: Readonly<Record<string, string>> = { websocket: 'a WebSocket', events: 'server-sent events', 'long-poll': 'long polls', 'short-poll': 'short polls' }
   return `Signaling by ${names[via] ?? via}`
 }
 
