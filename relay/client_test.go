@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -55,26 +54,11 @@ func newServer(t *testing.T, cfg Config) *Server {
 	return server
 }
 
-// testWorkers is how many workers servers have in tests: several, unless the environment says otherwise.
-func testWorkers(t *testing.T) int {
-	t.Helper()
-	given := os.Getenv("PARLEY_TEST_WORKERS")
-	if given == "" {
-		return 3
-	}
-	n, err := strconv.Atoi(given)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 // start makes a server serve on loopback until the test ends, and returns its address.
 func start(t *testing.T, server *Server) string {
 	t.Helper()
 	conn := listen(t)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(conn) }()
+	done := served(t, server, conn)
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Errorf("Close: %v", err)

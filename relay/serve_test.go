@@ -20,8 +20,7 @@ func TestASocketForBothFamilies(t *testing.T) {
 		t.Skipf("no IPv6 here: %v", err)
 	}
 	server := newServer(t, Config{AllowLoopback: true})
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(conn) }()
+	done := served(t, server, conn)
 	t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-done; !errors.Is(err, ErrServerClosed) {

@@ -124,7 +124,7 @@ func (s *Server) engine() turn.Config {
 // batches, so closing it later does not end Serve. Any other socket is used by its own methods, and by one worker.
 //
 // With several workers (see Config.Workers) Serve opens more sockets at the port of conn, on Linux, by SO_REUSEPORT, which it sets on conn, too. Others
-// are still told that the port is in use. A conn that had the option before is taken for one of several that the
+// are still told that the port is in use. What came to conn before is dropped then, and left to its senders to repeat. A conn that had the option before is taken for one of several that the
 // caller has bound: one worker serves it.
 func (s *Server) Serve(conn net.PacketConn) error {
 	return ending(conn.LocalAddr(), s.crew.ServePackets(conn))

@@ -184,8 +184,7 @@ func listenAt(t *testing.T, host string) net.PacketConn {
 func startAt(t *testing.T, server *Server, host string) string {
 	t.Helper()
 	conn := listenAt(t, host)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(conn) }()
+	done := served(t, server, conn)
 	t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-done; !errors.Is(err, ErrServerClosed) {

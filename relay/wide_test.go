@@ -18,8 +18,7 @@ func startWide(t *testing.T, server *Server, listen string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(conn) }()
+	done := served(t, server, conn)
 	t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-done; !errors.Is(err, ErrServerClosed) {

@@ -26,7 +26,7 @@ var alike = [...]struct{ level, option int }{
 
 // Siblings returns so many more sockets of the port that conn is bound to (SO_REUSEPORT). From then on the kernel gives each of them, and
 // conn, the datagrams of some senders, always the same ones as long as none is closed. So all must be there before the first
-// is read. Whoever binds the port in the usual way is still told that it is in use, before as well as after.
+// is read, and what has come to conn before is dropped: its sender may be another socket's by now, and sends it again. Whoever binds the port in the usual way is still told that it is in use, before as well as after.
 //
 // Not every port can be had again: the error says why. [ErrNoSiblings] is among them.
 func Siblings(conn net.PacketConn, n int) ([]net.PacketConn, error) {
@@ -73,7 +73,20 @@ func siblings(first, n int) (all []net.PacketConn, failure error) {
 		}
 		all = append(all, conn)
 	}
+	forget(first)
 	return all, nil
+}
+
+// maxForgotten is more than fits into any socket's buffer that nobody has read.
+const maxForgotten = 1 << 16
+
+// forget drops what a socket has received.
+func forget(fd int) {
+	for range maxForgotten {
+		if _, _, err := unix.Recvfrom(fd, nil, unix.MSG_DONTWAIT|unix.MSG_TRUNC); errors.Is(err, unix.EAGAIN) {
+			return // another error is about a datagram that was sent, and is forgotten, too
+		}
+	}
 }
 
 // sibling opens and binds one of them.

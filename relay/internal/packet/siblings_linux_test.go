@@ -105,6 +105,46 @@ func TestSiblingsShareThePort(t *testing.T) {
 	}
 }
 
+// What comes before the siblings are there might be another's, so it is nobody's.
+func TestWhatComesBeforeTheSiblingsIsDropped(t *testing.T) {
+	first := boundWith(t, "udp4", "127.0.0.1:0", 0, 0)
+	client := boundWith(t, "udp4", "127.0.0.1:0", 0, 0)
+	say := func(p string) {
+		t.Helper()
+		if _, err := client.WriteTo([]byte(p), first.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		say("early")
+	}
+	say("") // ends nothing
+	say("early")
+	more, err := Siblings(first, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say("late")
+	heard := make(chan string, 2)
+	for _, conn := range append(more, first) {
+		t.Cleanup(func() { _ = conn.Close() })
+		go func() {
+			buf := make([]byte, 10)
+			if n, _, err := conn.ReadFrom(buf); err == nil {
+				heard <- string(buf[:n])
+			}
+		}()
+	}
+	select {
+	case got := <-heard:
+		if got != "late" {
+			t.Errorf("heard %q", got)
+		}
+	case <-time.After(patience):
+		t.Error("heard nothing")
+	}
+}
+
 func TestSocketsThatHaveNoSiblings(t *testing.T) {
 	connected, err := net.Dial("udp4", "127.0.0.1:9")
 	if err != nil {

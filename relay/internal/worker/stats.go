@@ -9,6 +9,7 @@ type Stats struct {
 	KernelDrops uint64            // datagrams that a socket had no room for; those of a relay socket are told of with its next one
 	Allocations int               // live
 	ByWorker    []int             // the same, of each worker
+	Listeners   int               // UDP sockets that clients send to
 	Connections int               // of clients over TCP, TLS and DTLS, authenticated or not
 	Ports       []Ports           // of the families that are relayed
 }
@@ -52,6 +53,7 @@ func (w *Worker) addTo(stats *Stats) {
 	stats.Add(w.engine.Counters())
 	stats.Allocations += w.engine.Len()
 	stats.ByWorker = append(stats.ByWorker, w.engine.Len())
+	stats.Listeners += len(w.listeners)
 	stats.Connections += len(w.clients)
 	for _, l := range w.listeners {
 		w.kernel.Add(uint64(l.socket.Lost()))
