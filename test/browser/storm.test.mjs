@@ -1,0 +1,113 @@
+// Pairs that meet and restart at random moments, many at once in real Chromium.
+import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { after, before, test } from 'node:test'
+import { launch } from './browser.mjs'
+import { clientPage } from './client-page.mjs'
+import { Server } from './server.mjs'
+
+let folder
+let server
+let browser
+
+before(async () => {
+  folder = await clientPage()
+  process.env.PARLEY_WEB_DIR = folder
+  server = await Server.start()
+  browser = await launch()
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** Opens the page in a context of its own. */
+async function open() {
+  const context = await browser.newContext()
+  await context.grantPermissions(['camera', 'microphone'], { origin: server.origin })
+  const page = await context.newPage()
+  page.setDefaultTimeout(90_000)
+  await page.goto(server.origin)
+  return page
+}
+
+test('of a thousand joins and restarts with random delays none is stuck, and each pair has one connection', { timeout: 120_000 }, async (t) => {
+  // The ends of closed connections count against the browser's limit until their page is gone.
+  const results = []
+  for (let batch = 0; batch < 2; batch++) {
+    const page = await open()
+    results.push(await page.evaluate(joinAndRestart, { pairs: 60, rounds: 4 }))
+    await page.close()
+  }
+  t.diagnostic(JSON.stringify(results))
+  assert.deepEqual(results.map(({ faults }) => faults), [[], []])
+})
+
+/** In the page: so many pairs join, and both sides of each restart so many times; returns what went wrong. */
+async function joinAndRestart({ pairs: count, rounds }) {
+  const began = Date.now()
+  const clock = parley.environment().clock
+  const faults = []
+  let epochs = 1
+  /** Two peers that meet each other at different moments, and whose notes take their time and stay in order. */
+  const pair = () => {
+    const made = []
+    class Counted extends RTCPeerConnection {
+      constructor(configuration) {
+        super(configuration)
+        made.push(this)
+      }
+    }
+    const setup = { RTCPeerConnection: Counted, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock }
+    const ids = ['a', 'b']
+    const entries = ids.map((peer) => ({ peer, epoch: epochs++, instance: peer, presence: 'here' }))
+    if (Math.random() < 0.5) entries.reverse()
+    const sides = [null, null]
+    const arrived = []
+    const queues = [Promise.resolve(), Promise.resolve()]
+    const meet = (side) => {
+      const own = entries[side]
+      let count = 0
+      sides[side] = new parley.RemotePeer(entries[1 - side], {
+        clock,
+        trust: { keyring: null, hasKey: false, allowUnverified: false, nextSerial: () => ++count },
+        relay: null,
+        self: () => own,
+        epoch: () => own.epoch,
+        isLinked: () => true,
+        nextCount: () => ++count,
+        check() {},
+        setup: () => setup,
+        changed() {},
+        open() {},
+        message: (peer, channel, data) => arrived.push(parley.text(data)),
+        fault: (peer, cause) => faults.push(String(cause)),
+        signal: (to, epoch, data) => {
+          const copy = structuredClone(data)
+          // Signaling tells of a peer before it carries what the peer said.
+          queues[side] = queues[side]
+            .then(() => parley.sleep(Math.random() * 60))
+            .then(() => parley.until('the other side', () => sides[1 - side] !== null))
+            .then(() => sides[1 - side].receive(copy))
+        },
+      })
+    }
+    for (const side of [0, 1]) setTimeout(() => meet(side), Math.random() * 100)
+    return { sides, made, arrived }
+  }
+  const pairs = Array.from({ length: count }, pair)
+  const all = (what, condition) => parley.until(what, () => pairs.every(condition), 60_000)
+  await all('connections', ({ sides }) => sides.every((side) => side?.state === 'connected'))
+  const joined = Date.now() - began
+  for (let round = 0; round < rounds; round++) {
+    for (const { made } of pairs) for (const connection of made) setTimeout(() => connection.restartIce(), Math.random() * 60)
+    await parley.sleep(150)
+    await all('peace', ({ made }) => made.every(({ signalingState, connectionState }) => signalingState === 'stable' && connectionState === 'connected'))
+  }
+  for (const { sides } of pairs) for (const side of sides) if (!side.send('text', parley.bytes('here'))) faults.push('it cannot send')
+  await all('both messages', ({ arrived }) => arrived.length === 2)
+  for (const { made } of pairs) if (made.length !== 2) faults.push(`${made.length} ends of one connection`)
+  return { faults, joined, took: Date.now() - began }
+}
