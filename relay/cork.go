@@ -14,6 +14,9 @@ import (
 // handled together. [Server.ServeTLS] does so by itself.
 func Corked(l net.Listener) net.Listener { return corked{l} }
 
+// CorkedConn is [Corked] for one connection, which [Server.ServeConn] serves.
+func CorkedConn(conn net.Conn) net.Conn { return worker.NewCork(conn) }
+
 type corked struct{ net.Listener }
 
 // Accept implements [net.Listener].
@@ -22,5 +25,5 @@ func (l corked) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return worker.NewCork(conn), nil
+	return CorkedConn(conn), nil
 }

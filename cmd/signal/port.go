@@ -11,13 +11,14 @@ import (
 
 	"github.com/parley-rtc/parley/internal/daemon"
 	"github.com/parley-rtc/parley/internal/oneport"
+	"github.com/parley-rtc/parley/relay"
 )
 
 // newPort returns what tells apart the connections of --listen.
 func (f *flags) newPort(l net.Listener, stun relayService, certificates *daemon.Certificates) *oneport.Port {
 	var cfg oneport.Config
 	if stun.server != nil && f.TurnOnListen != "no" {
-		cfg.Turn = stun.server.ServeConn
+		cfg.Turn, cfg.Below = stun.server.ServeConn, relay.CorkedConn
 	}
 	if certificates != nil {
 		cfg.TLS = certificates.TLS("http/1.1", "stun.turn", "stun.nat-discovery") // never h2: WebSockets and events live on connections of their own

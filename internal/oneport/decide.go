@@ -68,6 +68,9 @@ func (p *Port) find(c *candidate, deadline time.Time) (conn net.Conn, protocol, 
 
 // findSecured is find for what is inside of TLS.
 func (p *Port) findSecured(raw net.Conn, since, deadline time.Time) (conn net.Conn, protocol, refusal string) {
+	if p.cfg.Below != nil {
+		raw = p.cfg.Below(raw)
+	}
 	secured := &secured{Conn: tls.Server(raw, p.cfg.TLS), since: since}
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()

@@ -76,7 +76,7 @@ func serve(t *testing.T, cfg Config, withTURN bool, wrap func(net.Listener) net.
 		t.Fatal(err)
 	}
 	if withTURN {
-		cfg.Turn = s.relay.ServeConn
+		cfg.Turn, cfg.Below = s.relay.ServeConn, relay.CorkedConn
 	}
 	if wrap != nil {
 		l = wrap(l)

@@ -16,6 +16,8 @@ type Config struct {
 	TLS *tls.Config
 	// Turn serves a connection that speaks TURN, and closes it. Nil: there is none.
 	Turn func(net.Conn)
+	// Below returns what is laid between a connection and TLS. Nil: nothing is.
+	Below func(net.Conn) net.Conn
 	// Patience is how long a connection may take to show what it speaks, the handshake of TLS included. Default 10 s.
 	Patience time.Duration
 	// Undecided is how many connections may not have shown it yet; more close the oldest of them. Default 4096.

@@ -1,6 +1,7 @@
 package oneport
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,6 +249,67 @@ func TestAPlainConnectionIsPassedOnAsItIs(t *testing.T) {
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	if n, err := conn.Read(buf); err != nil || string(buf[:n]) != "GET / HTTP/1.1\r\n\r\n" {
 		t.Errorf("read %q, %v", buf[:n], err)
+	}
+}
+
+// slow is a listener for connections whose writes wait, once somebody has said so, and are counted.
+type slow struct {
+	net.Listener
+	gate   sync.RWMutex // held: they wait
+	writes atomic.Int64
+}
+
+func (s *slow) Accept() (net.Conn, error) {
+	conn, err := s.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &slowConn{conn, s}, nil
+}
+
+type slowConn struct {
+	net.Conn
+	of *slow
+}
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	c.of.writes.Add(1)
+	c.of.gate.RLock()
+	defer c.of.gate.RUnlock()
+	return c.Conn.Write(p)
+}
+
+// What waits for a client of TURN over TLS leaves by one system call, as it does by a port that is the relay's alone.
+func TestPacketsOverTLSLeaveTogether(t *testing.T) {
+	var l *slow
+	s := serve(t, Config{TLS: serverTLS()}, true, func(inner net.Listener) net.Listener {
+		l = &slow{Listener: inner}
+		return l
+	})
+	a, b := allocate(t, dialTLS(t, s.addr)), allocate(t, dial(t, s.addr))
+	exchange(t, b, a, 1)
+	relayed := func() uint64 { return s.relay.Stats().FromPeers.Packets }
+	before := relayed()
+	l.gate.Lock()
+	const packets = 20
+	for i := range packets {
+		if _, err := b.WriteTo(bytes.Repeat([]byte{byte(i)}, 100), a.LocalAddr()); err != nil {
+			l.gate.Unlock()
+			t.Fatal(err)
+		}
+	}
+	writes := l.writes.Load()
+	eventually(t, "all are relayed", func() bool { return relayed() >= before+packets })
+	l.gate.Unlock()
+	buf := make([]byte, 100)
+	for i := range packets {
+		_ = a.SetReadDeadline(time.Now().Add(patience))
+		if n, _, err := a.ReadFrom(buf); err != nil || n != 100 || buf[0] != byte(i) {
+			t.Fatalf("packet %d: %x, %v", i, buf[:n], err)
+		}
+	}
+	if n := l.writes.Load() - writes; n > 3 { // what has come when the first was written, it, and the rest
+		t.Errorf("%d writes for %d packets", n, packets)
 	}
 }
 

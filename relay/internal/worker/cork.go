@@ -15,7 +15,7 @@ const corkSize = 64 << 10
 var corkBuffers = sync.Pool{New: func() any { return new([corkSize]byte) }}
 
 // Cork is a connection to lay below TLS, or anything else that writes a message at a time: while it is corked, what is
-// written is held back, and leaves in one piece. It also reads as much as has come, so that many records cost one system
+// written is held back, and leaves in one piece. Greedy, it also reads as much as has come, so that many records cost one system
 // call. It has buffers only while there is something in them.
 type Cork struct {
 	net.Conn
@@ -26,6 +26,7 @@ type Cork struct {
 	slab   *[corkSize]byte           // what has come is in it
 	in     []byte                    // what of it was not taken
 	failed error                     // why fill got nothing
+	greedy bool                      // more is read than is asked for: by one who goes on reading, or that would be kept for long
 	dry    bool                      // only what has come is given
 
 	mu     sync.Mutex
@@ -34,15 +35,30 @@ type Cork struct {
 	used   int             // guarded by mu; of held
 }
 
-// NewCork returns a connection that is not corked.
+// NewCork returns a connection that is neither corked nor greedy.
 func NewCork(conn net.Conn) *Cork {
 	c := &Cork{Conn: conn}
-	if socket, ok := conn.(syscall.Conn); ok && canReadNow {
+	if socket := plainSocket(conn); socket != nil && canReadNow {
 		if raw, err := socket.SyscallConn(); err == nil {
 			c.raw, c.read = raw, c.fill
 		}
 	}
 	return c
+}
+
+// plainSocket returns what a connection is read by, if that is a socket and nothing else; nil: it is not. One that only has a
+// SyscallConn may have it from a [net.TCPConn] that is embedded in it, and a Read of its own, which is not to be gone around.
+func plainSocket(conn net.Conn) syscall.Conn {
+	if c, is := conn.(interface{ PlainTCP() *net.TCPConn }); is {
+		return c.PlainTCP()
+	}
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		return conn
+	case *net.UnixConn:
+		return conn
+	}
+	return nil
 }
 
 // CloseWrite ends what is sent, where that can be.
@@ -54,7 +70,7 @@ func (c *Cork) Read(p []byte) (int, error) {
 		switch {
 		case c.dry:
 			return 0, os.ErrDeadlineExceeded
-		case c.raw == nil:
+		case c.raw == nil || !c.greedy:
 			return c.Conn.Read(p)
 		}
 		c.failed = nil

@@ -25,6 +25,9 @@ type counted struct {
 	writes atomic.Int64
 }
 
+// PlainTCP says that it is read as the socket is.
+func (c *counted) PlainTCP() *net.TCPConn { return c.TCPConn }
+
 func (c *counted) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.TCPConn.Write(p)
@@ -99,7 +102,7 @@ func TestWhatIsCorkedLeavesInOnePiece(t *testing.T) {
 func TestACorkIsReadDry(t *testing.T) {
 	server, there := tcpPair(t)
 	c := NewCork(server)
-	c.dry = true
+	c.greedy, c.dry = true, true
 	buf := make([]byte, 3)
 	if _, err := c.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("%v, want that nothing has come", err)
@@ -132,6 +135,54 @@ func TestACorkIsReadDry(t *testing.T) {
 	_ = server.Close()
 	if _, err := c.Read(buf); !gone(err) {
 		t.Errorf("%v, want that it is closed", err)
+	}
+}
+
+// ahead is a connection of which something was read already, and which gives it again.
+type ahead struct {
+	*net.TCPConn
+	first string
+}
+
+func (a *ahead) Read(p []byte) (int, error) {
+	if a.first == "" {
+		return a.TCPConn.Read(p)
+	}
+	n := copy(p, a.first)
+	a.first = a.first[n:]
+	return n, nil
+}
+
+// A connection that is more than its socket is read by its own method.
+func TestACorkGoesAroundNobody(t *testing.T) {
+	server, there := tcpPair(t)
+	if _, err := there.Write([]byte("lo")); err != nil {
+		t.Fatal(err)
+	}
+	c := NewCork(&ahead{server.TCPConn, "hel"})
+	c.greedy = true
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != "hello" {
+		t.Errorf("got %q, %v, want hello", got, err)
+	}
+}
+
+// Who asks for little, and may be long in asking for more, does not have the relay keep what waits.
+func TestOnlyAGreedyCorkReadsAhead(t *testing.T) {
+	for _, greedy := range []bool{false, true} {
+		server, there := tcpPair(t)
+		c := NewCork(server)
+		c.greedy = greedy
+		if _, err := there.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 1)
+		if _, err := c.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+		if (c.slab != nil) != greedy {
+			t.Errorf("greedy: %v; it holds a buffer: %v", greedy, c.slab != nil)
+		}
 	}
 }
 
@@ -199,6 +250,7 @@ func TestRecordsThatHaveComeAreReadTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := newIntake()
+	cork.greedy = true
 	n, err := near.Read(in.free())
 	if err != nil {
 		t.Fatal(err)

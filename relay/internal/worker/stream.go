@@ -100,6 +100,10 @@ func (c *client) read() (*peerConn, []byte) {
 	in := newIntake()
 	defer in.settle()
 	cork, _ := c.raw.(*Cork)
+	if cork != nil {
+		cork.greedy = true
+		defer func() { cork.greedy = false }() // what is carried may wait for a peer
+	}
 	var frames turn.Stream
 	frames.Wide = c.w.cfg.Engine.WideChannels
 	first := true // nothing has been understood yet
