@@ -193,6 +193,7 @@ func (c *client) write() {
 			}
 			start, rest = rest[n-1], rest[n:]
 		}
+		buf, ends = spare(buf, ends)
 	}
 }
 

@@ -55,13 +55,18 @@ func (q *queue) signal() {
 	}
 }
 
+// spare returns what of the buffers that were taken is worth keeping: it may be long until something is queued again.
+func spare(buf []byte, ends []int) ([]byte, []int) {
+	if cap(buf) > largeQueue || 8*cap(ends) > largeQueue {
+		return nil, nil
+	}
+	return buf, ends
+}
+
 // take exchanges what is queued for empty buffers. It returns false when there will be no more.
 func (q *queue) take(buf []byte, ends []int) ([]byte, []int, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if cap(buf) > largeQueue {
-		buf = nil
-	}
 	taken, marks := q.buf, q.ends
 	q.buf, q.ends = buf[:0], ends[:0]
 	if q.last {

@@ -28,6 +28,28 @@ func TestAQueueIsBounded(t *testing.T) {
 	}
 }
 
+func TestNothingIsKeptOfALongQueue(t *testing.T) {
+	for name, test := range map[string]struct {
+		p    turn.Packet
+		n    int
+		kept bool
+	}{
+		"a few packets":                  {turn.Packet{Body: make([]byte, 1000)}, 10, true},
+		"many packets":                   {turn.Packet{Body: make([]byte, 1000)}, 200, false},
+		"many of them, nearly all empty": {turn.Packet{Head: make([]byte, 4)}, 10_000, false},
+	} {
+		q := newQueue()
+		for range test.n {
+			q.push(test.p)
+		}
+		buf, ends, _ := q.take(nil, nil)
+		buf, ends = spare(buf, ends)
+		if (cap(buf) > 0) != test.kept || (cap(ends) > 0) != test.kept {
+			t.Errorf("%s: room for %d bytes and %d packets is kept", name, cap(buf), cap(ends))
+		}
+	}
+}
+
 func TestAQueueKeepsPacketsApartAndInOrder(t *testing.T) {
 	q := newQueue()
 	q.push(turn.Packet{Head: []byte{1, 2}})
