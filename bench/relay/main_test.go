@@ -57,8 +57,15 @@ func measured(t *testing.T, args ...string) string {
 
 func TestBench(t *testing.T) {
 	binary := turn(t)
-	t.Run("measures every server", func(t *testing.T) { everyServer(t, binary) })
-	t.Run("measures every part", func(t *testing.T) { everyPart(t, binary) })
+	// What they say is looked at, not how much it is: so they may disturb each other.
+	t.Run("measures every server", func(t *testing.T) {
+		t.Parallel()
+		everyServer(t, binary)
+	})
+	t.Run("measures every part", func(t *testing.T) {
+		t.Parallel()
+		everyPart(t, binary)
+	})
 }
 
 func everyServer(t *testing.T, binary string) {
