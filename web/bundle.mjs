@@ -39,7 +39,7 @@ export const browserBuild = {
 export async function buildPages(outdir) {
   const files = new Map()
   for (const page of pages) await addPage(page, files)
-  files.set('sdk/v1/client.js', await clientModule())
+  files.set('sdk/v1/client.js', await minifiedClient())
   files.set('sdk/v1/client.d.ts', Buffer.from(await declarations(join(root, 'client'))))
 
   await rm(outdir, { recursive: true, force: true })
@@ -52,6 +52,11 @@ export async function buildPages(outdir) {
 export async function clientModule(options = {}) {
   const result = await build({ ...browserBuild, entryPoints: ['client/index.ts'], write: false, ...options })
   return result.outputFiles[0].contents
+}
+
+/** The client as browsers load it from the service. */
+export async function minifiedClient() {
+  return squeeze(Buffer.from(await clientModule()).toString())
 }
 
 /** Adds what one page consists of to `files`, by the names it is served under. */

@@ -1,13 +1,13 @@
 // Fails when the client, bundled and minified alone, or a page with everything that it may ever load outgrows its budget.
 import { gzipSync } from 'node:zlib'
-import { addPage, clientModule, pages } from './bundle.mjs'
+import { addPage, minifiedClient, pages } from './bundle.mjs'
 
 const budget = 15_000 // bytes of the client, after gzip
 const pageBudgets = { 'index.html': 160_000 } // bytes, after gzip
 
 const compressed = (contents) => gzipSync(contents, { level: 9 }).length
 
-const minified = await clientModule()
+const minified = await minifiedClient()
 check('client', `${minified.length} bytes minified, `, compressed(minified), budget)
 
 for (const page of pages) {
