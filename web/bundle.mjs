@@ -32,7 +32,11 @@ export const browserBuild = {
   legalComments: 'none',
   logLevel: 'warning',
   tsconfig: join(root, 'tsconfig.json'),
-  alias: { 'lib0/logging': join(root, 'editor/quiet-logging.ts') },
+  alias: {
+    'lib0/logging': join(root, 'editor/quiet-logging.ts'),
+    '@codemirror/language': join(root, 'editor/no-grammar.ts'),
+    '@lezer/common': join(root, 'editor/no-grammar.ts'),
+  },
 }
 
 /** Builds all pages into the folder `outdir`, which is emptied first; returns the names written. */

@@ -1,6 +1,6 @@
 // Highlights fenced code in the languages that notes are full of. One tokenizer with a table tells their words, strings,
 // comments and numbers apart, which is most of what colours are for, at a tenth of the size of a parser for each.
-import type { StreamParser } from '@codemirror/language'
+import type { Tokenizer } from './line.ts'
 
 interface Language {
   readonly keywords: string
@@ -13,7 +13,7 @@ interface Language {
   readonly quotes: RegExp
 }
 
-interface State {
+export interface CodeState {
   /** What ends the string or comment that goes on from an earlier line. */
   until: string | null
   style: 'string' | 'comment'
@@ -75,54 +75,54 @@ const byName: Readonly<Record<string, Language>> = {
   py: python, python, rs: rust, rust, sh: shell, shell, sql, toml: yaml, ts: typescript, tsx: typescript, typescript, yaml, yml: yaml, zsh: shell,
 }
 
-/** The parser for the name at a fence, in small letters; null when the language is not known. */
-export function languageOf(name: string): StreamParser<unknown> | null {
+/** The tokenizer for the name at a fence, in small letters; null when the language is not known. */
+export function languageOf(name: string): Tokenizer<CodeState> | null {
   const language = Object.hasOwn(byName, name) ? byName[name] : undefined
-  return language === undefined ? null : (parserOf(language, language === sql) as StreamParser<unknown>)
+  return language === undefined ? null : tokenizerOf(language, language === sql)
 }
 
-function parserOf({ keywords, atoms, comment, block, quotes }: Language, anyCase: boolean): StreamParser<State> {
+function tokenizerOf({ keywords, atoms, comment, block, quotes }: Language, anyCase: boolean): Tokenizer<CodeState> {
   const [words, values] = [keywords, atoms].map((list) => new Set(list.split(' ')))
   return {
-    startState: () => ({ until: null, style: 'string' }),
-    copyState: (state) => ({ ...state }),
-    token(stream, state) {
+    start: () => ({ until: null, style: 'string' }),
+    copy: (state) => ({ ...state }),
+    token(line, state) {
       if (state.until !== null) return goOn(state.until)
-      if (stream.eatSpace()) return 'operator' // as wide as the rest of the code
-      if (stream.match(comment) !== null) {
-        stream.skipToEnd()
+      if (line.match(/^\s+/) !== null) return 'plain' // as wide as the rest of the code
+      if (line.match(comment) !== null) {
+        line.skipToEnd()
         return 'comment'
       }
-      if (block && stream.match('/*')) {
+      if (block && line.eat('/*')) {
         state.style = 'comment'
         return goOn('*/')
       }
-      const quote = stream.match(quotes) as RegExpMatchArray | null
+      const quote = line.match(quotes)
       if (quote !== null) {
         state.style = 'string'
         return goOn(quote[0])
       }
-      if (stream.match(/^(?:0[xob][\da-f_]+|\d[\d_]*\.?\d*(?:e[+-]?\d+)?)[a-z]*/i) !== null) return 'number'
-      const word = stream.match(/^[@$]?[\p{L}_][\p{L}\p{N}_]*/u) as RegExpMatchArray | null
+      if (line.match(/^(?:0[xob][\da-f_]+|\d[\d_]*\.?\d*(?:e[+-]?\d+)?)[a-z]*/i) !== null) return 'atom'
+      const word = line.match(/^[@$]?[\p{L}_][\p{L}\p{N}_]*/u)
       if (word !== null) {
         const known = anyCase ? word[0].toUpperCase() : word[0]
         if (words?.has(known)) return 'keyword'
         if (values?.has(known)) return 'atom'
-        return stream.match(/^\s*(?:\(|:(?!:))/, false) === null ? 'variableName' : 'propertyName'
+        return line.look(/^\s*(?:\(|:(?!:))/) === null ? 'plain' : 'name'
       }
-      stream.next()
-      return 'operator'
+      line.next()
+      return 'plain'
 
       /** Up to what ends it, or the end of the line: only long strings, those of scripts and comments go on in the next. */
       function goOn(until: string): string {
         const longer = until.length > 1 || until === '`'
         state.until = until
-        while (!stream.eol()) {
-          if (stream.match(until)) {
+        while (!line.eol()) {
+          if (line.eat(until)) {
             state.until = null
             return state.style
           }
-          if (stream.next() === '\\') stream.next()
+          if (line.next() === '\\') line.next()
         }
         if (!longer) state.until = null
         return state.style

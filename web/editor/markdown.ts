@@ -1,14 +1,17 @@
-// Tells the parts of Markdown apart, line by line, for StreamLanguage; in fenced code, the parser of its language does.
+// Tells the parts of Markdown apart, line by line, as tokenizers do; in fenced code, the one of its language does.
 //
 // It marks what a reader of the source wants to see and leaves the fine print of the grammar aside: emphasis ends on the
 // line it began on. A parser of all of CommonMark is three times the size of everything else about highlighting.
-import type { StreamParser, StringStream } from '@codemirror/language'
+import type { CodeState } from './code.ts'
+import type { Line, Tokenizer } from './line.ts'
 
-/** Somebody's parser, and its state, within a fence. */
+/** A language's tokenizer, and its state, within a fence. */
 interface Inner {
-  readonly parser: StreamParser<unknown>
-  readonly state: unknown
+  readonly tokenizer: Tokenizer<CodeState>
+  readonly state: CodeState
 }
+
+type Languages = (name: string) => Inner['tokenizer'] | null
 
 interface State {
   /** What closes the fenced code we are in: its first character and how many of them. */
@@ -28,119 +31,112 @@ const spans = [
   { mark: '_', style: 'emphasis' },
 ] as const
 
-/** A parser of Markdown; `languageOf` finds the parser for the name at a fence, or null. */
-export function markdown(languageOf: (name: string) => StreamParser<unknown> | null): StreamParser<State> {
+/** A tokenizer of Markdown; `languageOf` finds the one for the name at a fence, or null. */
+export function markdown(languageOf: Languages): Tokenizer<State> {
   return {
-    name: 'markdown',
-    startState: () => ({ fence: null, line: '', open: [] }),
-    copyState: ({ fence, line, open }) => ({ fence: fence === null ? null : { ...fence, inner: copyInner(fence.inner) }, line, open: [...open] }),
-    blankLine(state, indentUnit) {
-      const { inner } = state.fence ?? {}
-      inner?.parser.blankLine?.(inner.state, indentUnit)
-    },
-    token(stream, state) {
-      if (stream.sol()) {
+    start: () => ({ fence: null, line: '', open: [] }),
+    copy: ({ fence, line, open }) => ({ fence: fence && { ...fence, inner: copyInner(fence.inner) }, line, open: [...open] }),
+    token(line, state) {
+      if (line.sol()) {
         state.line = ''
         state.open = []
-        if (state.fence !== null) return inFence(stream, state)
-        const block = blockStart(stream, state, languageOf)
+        if (state.fence !== null) return inFence(line, state)
+        const block = blockStart(line, state, languageOf)
         if (block !== null) return block
       } else if (state.fence?.inner != null) {
-        return state.fence.inner.parser.token(stream, state.fence.inner.state)
+        return state.fence.inner.tokenizer.token(line, state.fence.inner.state)
       }
-      return inline(stream, state)
+      return inline(line, state)
     },
-    languageData: { commentTokens: { block: { open: '<!--', close: '-->' } } },
   }
 }
 
 function copyInner(inner: Inner | null): Inner | null {
-  if (inner === null) return null
-  const { parser, state } = inner
-  if (parser.copyState !== undefined) return { parser, state: parser.copyState(state) }
-  const copy: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(state as object)) copy[key] = Array.isArray(value) ? value.slice() : value
-  return { parser, state: copy }
+  return inner && { ...inner, state: inner.tokenizer.copy(inner.state) }
 }
 
-function inFence(stream: StringStream, state: State): string | null {
+function inFence(line: Line, state: State): string | null {
   const { mark, length, inner } = state.fence as NonNullable<State['fence']>
-  const close = /^ {0,3}(`{3,}|~{3,})\s*$/.exec(stream.string)?.[1]
+  const close = /^ {0,3}(`{3,}|~{3,})\s*$/.exec(line.string)?.[1]
   if (close !== undefined && close.startsWith(mark) && close.length >= length) {
     state.fence = null
-    stream.skipToEnd()
+    line.skipToEnd()
     return 'meta'
   }
-  if (inner !== null) return inner.parser.token(stream, inner.state)
-  stream.skipToEnd()
+  if (inner !== null) return inner.tokenizer.token(line, inner.state)
+  line.skipToEnd()
   return 'monospace'
 }
 
-function blockStart(stream: StringStream, state: State, languageOf: (name: string) => StreamParser<unknown> | null): string | null {
-  const { string } = stream
+function blockStart(line: Line, state: State, languageOf: Languages): string | null {
+  const { string } = line
   const fence = fenceLine.exec(string)
   if (fence !== null) {
     const marks = fence[1] as string
-    const parser = languageOf((fence[2] as string).toLowerCase())
-    const inner = parser === null ? null : { parser, state: parser.startState?.(stream.indentUnit) ?? {} }
+    const tokenizer = languageOf((fence[2] as string).toLowerCase())
+    const inner = tokenizer && { tokenizer, state: tokenizer.start() }
     state.fence = { mark: marks.charAt(0), length: marks.length, inner }
-    stream.skipToEnd()
+    line.skipToEnd()
     return 'meta'
   }
   if (/^ {0,3}([-*_])( *\1){2,} *$/.test(string)) {
-    stream.skipToEnd()
-    return 'contentSeparator'
+    line.skipToEnd()
+    return 'mark'
   }
   const heading = /^ {0,3}(#{1,6})(?=\s|$)/.exec(string)
   if (heading !== null) {
     const level = (heading[1] as string).length
     state.line = `heading${level}`
-    stream.match(/^ {0,3}#+\s*/)
-    return `processingInstruction ${state.line}`
+    line.match(/^ {0,3}#+\s*/)
+    return `mark ${state.line}`
   }
-  if (stream.match(/^ {0,3}(> ?)+/) !== null) {
+  if (line.match(/^ {0,3}(> ?)+/) !== null) {
     state.line = 'quote'
-    return 'processingInstruction'
+    return 'mark'
   }
-  if (stream.match(/^\s*(?:[-*+]|\d{1,9}[.)])(?: +\[[ xX]\])?(?=\s)\s*/) !== null) return 'list'
+  if (line.match(/^\s*(?:[-*+]|\d{1,9}[.)])(?: +\[[ xX]\])?(?=\s)\s*/) !== null) return 'mark'
   return null
 }
 
-function inline(stream: StringStream, state: State): string | null {
-  const { string, pos } = stream
+function inline(line: Line, state: State): string | null {
+  const { string, pos } = line
   const innermost = state.open.at(-1)
   if (innermost?.end === pos) {
     state.open.pop()
-    stream.pos += innermost.mark.length
-    return styled(state, `processingInstruction ${innermost.style}`)
+    line.pos += innermost.mark.length
+    return styled(state, `mark ${innermost.style}`)
   }
   const limit = innermost?.end ?? string.length
 
-  if (stream.match(/^\\[!-/:-@[-`{-~]/) !== null) return styled(state, 'escape')
+  if (line.match(/^\\[!-/:-@[-`{-~]/) !== null) return styled(state, 'mark')
   const code = /^(`+)(?!`)[^]*?[^`]\1(?!`)/.exec(string.slice(pos, limit))
   if (code !== null) {
-    stream.pos += code[0].length
+    line.pos += code[0].length
     return styled(state, 'monospace')
   }
   const link = /^!?\[(?:\\.|[^\]\\])*\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?: +"[^"]*")?\)|\[[^\]]*\])/.exec(string.slice(pos, limit))
   if (link !== null) {
-    stream.pos += link[0].length
+    line.pos += link[0].length
     return styled(state, 'link')
   }
   const url = /^(?:<(?:https?:|mailto:)[^<>\s]+>|https?:\/\/[^\s<>]*[^\s<>.,;:!?'")\]*_~])/.exec(string.slice(pos, limit))
   if (url !== null) {
-    stream.pos += url[0].length
-    return styled(state, 'url')
+    line.pos += url[0].length
+    return styled(state, 'link')
   }
-  if (stream.match(/^<(?:\/?[a-zA-Z][^<>]*|!--.*?--)>/) !== null) return styled(state, 'angleBracket')
+  const tag = /^<(?:\/?[a-zA-Z][^<>]*|!--.*?--)>/.exec(string.slice(pos, limit))
+  if (tag !== null) {
+    line.pos += tag[0].length
+    return styled(state, 'mark')
+  }
   for (const { mark, style } of spans) {
     const end = endOf(string, pos, limit, mark)
     if (end === null) continue
     state.open.push({ mark, end, style })
-    stream.pos += mark.length
-    return styled(state, 'processingInstruction')
+    line.pos += mark.length
+    return styled(state, 'mark')
   }
-  stream.pos = nextMark(string, pos + 1, limit)
+  line.pos = nextMark(string, pos + 1, limit)
   return styled(state, '')
 }
 
