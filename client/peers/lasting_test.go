@@ -94,6 +94,37 @@ func TestRestartsOnBothSidesAtOnceLoseNothing(t *testing.T) {
 	}
 }
 
+// Browsers refuse an answer by which the roles in DTLS would change, as pion's own would.
+func TestAnswersToARestartKeepTheRoles(t *testing.T) {
+	s := serve(t, signaling.Config{})
+	alice, bob := s.join("alice", Config{}), s.join("bob", Config{})
+	alice.open("bob", "chat")
+	for _, c := range []struct {
+		restarts, answers *member
+		role              string // of who answers
+	}{{bob, alice, "active"}, {alice, bob, "passive"}, {bob, alice, "active"}} {
+		id := c.answers.ID()
+		<-c.restarts.restart(id)
+		c.restarts.until("the answer", func() bool {
+			answered := make(chan string, 1)
+			c.restarts.post(func() {
+				pc := c.restarts.Peer(id).connection.pc
+				if d := pc.RemoteDescription(); d != nil && d.Type == webrtc.SDPTypeAnswer && pc.SignalingState() == webrtc.SignalingStateStable {
+					answered <- setupIn(d.SDP)
+				} else {
+					answered <- ""
+				}
+			})
+			role := <-answered
+			if role != "" && role != c.role {
+				t.Fatalf("%s answers as %s, and not as %s", id, role, c.role)
+			}
+			return role != ""
+		})
+		c.answers.settle(c.restarts.ID())
+	}
+}
+
 func TestChannelsLiveOnWithoutTheServer(t *testing.T) {
 	s := serve(t, signaling.Config{})
 	alice, bob := s.join("alice", Config{}), s.join("bob", Config{})

@@ -34,6 +34,7 @@ type negotiation struct {
 	found []*candidate // guarded by mu; by the connection; nil is their end
 
 	knowsFar   bool
+	role       string       // in DTLS, as an answer's setup says it; it is for the life of the connection
 	ignoring   bool         // an offer that met one of our own, and its candidates
 	early      []*candidate // that came before their description
 	candidates int          // of the remote description
@@ -160,6 +161,7 @@ func (n *negotiation) describe(what *note) error {
 
 func (n *negotiation) apply(d description, offering bool) error {
 	if d.Type == answer {
+		n.settle(setupIn(d.SDP) != "active")
 		return n.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: d.SDP})
 	}
 	n.flush()
@@ -176,6 +178,7 @@ func (n *negotiation) apply(d description, offering bool) error {
 	}
 	made, err := n.pc.CreateAnswer(nil)
 	if err == nil {
+		n.settle(setupIn(made.SDP) == "active")
 		err = n.pc.SetLocalDescription(made)
 	}
 	if err != nil {
@@ -205,10 +208,30 @@ func fragmentIn(sdp string) string {
 	return ""
 }
 
-var setupLine = regexp.MustCompile(`(?m)^a=setup:actpass\b`)
+var setupLine = regexp.MustCompile(`(?m)^a=setup:(\w+)`)
+
+func setupIn(sdp string) string {
+	if match := setupLine.FindStringSubmatch(sdp); match != nil {
+		return match[1]
+	}
+	return ""
+}
+
+func withSetup(sdp, setup string) string { return setupLine.ReplaceAllString(sdp, "a=setup:"+setup) }
 
 // asAnswer makes an offer's roles those of an answer.
-func asAnswer(sdp string) string { return setupLine.ReplaceAllString(sdp, "a=setup:active") }
+func asAnswer(sdp string) string { return withSetup(sdp, "active") }
+
+// settle takes note of this side's role when the first answer is made or comes.
+func (n *negotiation) settle(active bool) {
+	if n.role != "" {
+		return
+	}
+	n.role = "passive"
+	if active {
+		n.role = "active"
+	}
+}
 
 func (n *negotiation) candidate(c *candidate) error {
 	if n.ignoring {
@@ -230,9 +253,15 @@ func (n *negotiation) candidate(c *candidate) error {
 }
 
 func (n *negotiation) sendDescription() {
-	if d := n.pc.LocalDescription(); d != nil {
-		n.send(&note{kind: kindDescription, description: description{Type: d.Type.String(), SDP: d.SDP}})
+	d := n.pc.LocalDescription()
+	if d == nil {
+		return
 	}
+	text := d.SDP
+	if d.Type == webrtc.SDPTypeAnswer {
+		text = withSetup(text, n.role) // pion says active in each answer, and browsers refuse one that changes the roles
+	}
+	n.send(&note{kind: kindDescription, description: description{Type: d.Type.String(), SDP: text}})
 }
 
 // flush sends the candidates that were found.

@@ -97,6 +97,36 @@ test('a page and a Go program send each other messages of all sizes', { timeout:
   await tab.evaluate(() => parley.until('the program has left', () => me.log.some((line) => /^left .* leave$/.test(line))))
 })
 
+test('a page and a Go program with one key verify each other, and refuse who has another or none', { timeout: 120_000 }, async (t) => {
+  const server = await serve(page)
+  const context = await browser.newContext()
+  t.after(() => context.close())
+  const tab = await context.newPage()
+  tab.setDefaultTimeout(60_000)
+  await tab.goto(server.origin)
+  const key = 'AAECAwQFBgcICQoLDA0ODw'
+  await tab.evaluate((key) => void (globalThis.me = parley.member('keyed', { key })), key)
+  const stranger = run(t, 'echo', server, 'keyed', '-key', 'DwAECAwQFBgcICQoLDA0OA')
+  const keyless = run(t, 'echo', server, 'keyed')
+  await tab.evaluate(() => parley.until('two are refused', () => [...me.room.peers.values()].filter(({ trust }) => trust === 'refused').length === 2, 30_000))
+  const refused = await tab.evaluate(() => me.log.filter((line) => line.startsWith('error')).sort())
+  assert.equal(refused.length, 2)
+  assert.match(refused[0], /^error key_differs: .* does not have this room's key|has another key/)
+  for (const one of [stranger, keyless]) await one.end('SIGTERM')
+  await tab.evaluate(() => parley.until('they are gone', () => me.room.peers.size === 0, 30_000))
+
+  run(t, 'echo', server, 'keyed', '-key', key)
+  await tab.evaluate(() => parley.until('the program is connected', () => me.log.includes('open text'), 30_000))
+  const result = await tab.evaluate(async () => {
+    const [peer] = me.room.peers.values()
+    for (const pc of me.connections) pc.restartIce() // another offer, with the next serial
+    peer.send('text', parley.bytes('signed'))
+    await parley.until('the echo', () => me.messages.length === 1 && me.connections.every((pc) => pc.connectionState === 'connected'), 30_000)
+    return { text: parley.text(me.messages[0].data), trust: peer.trust, dropped: peer.dropped, path: peer.path?.kind, errors: me.log.filter((line) => line.startsWith('error')).sort() }
+  })
+  assert.deepEqual(result, { text: 'signed', trust: 'verified', dropped: 0, path: 'direct', errors: refused })
+})
+
 test('a Go program is among the people of an editor’s room, and is told of the text', { timeout: 60_000 }, async (t) => {
   const server = await serve()
   const ada = await Editor.open(browser, server, { room: 'garden', name: 'Ada' })
