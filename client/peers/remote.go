@@ -28,6 +28,7 @@ type remote struct {
 	wasUp      bool
 	rtt        time.Duration // 0: not measured
 	serial     int64         // of its last note that had a valid proof
+	unproven   bool          // something was believed without a proof, and may be in use still
 	told       map[error]bool
 	saidKey    bool // this side said the name of its key
 	over       bool
@@ -241,7 +242,8 @@ func (p *Peer) trusts(n *note) bool {
 	}
 	allowed := err == nil || errors.Is(err, ErrNoKey) && p.room.cfg.AllowUnverified
 	if allowed {
-		if verified := err == nil; p.view.verified != verified {
+		p.unproven = p.unproven || err != nil
+		if verified := !p.unproven; p.view.verified != verified {
 			p.update(func(v *view) { v.verified = verified })
 			p.room.changed(p)
 		}

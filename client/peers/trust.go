@@ -114,6 +114,9 @@ func (k *keyring) check(n *note, from, to party, last int64) error {
 	if err != nil || !hmac.Equal(mac, k.mac(signedMessage(n, from, to, n.proof.Serial))) {
 		return ErrChanged
 	}
+	if from.instance == to.instance { // the server says that this process is somebody else
+		return ErrChanged
+	}
 	if n.proof.Serial <= last {
 		return ErrRepeated
 	}

@@ -51,6 +51,34 @@ func TestPeersWithoutProofAreLetInWhereThatIsAllowed(t *testing.T) {
 	}
 }
 
+func TestAProofVerifiesNobodyOfWhomSomethingElseWasBelieved(t *testing.T) {
+	s := serve(t, signaling.Config{})
+	key := NewKey()
+	alice, bob := s.join("alice", Config{Key: key, AllowUnverified: true}), s.join("bob", Config{Key: key})
+	talk(alice, bob, alice.open("bob", "chat"), bob.open("alice", "chat"))
+	p := alice.Peer("bob")
+	if !p.Verified() {
+		t.Fatal("bob is not verified")
+	}
+	answers := make(chan bool)
+	believes := func(serial int64) bool {
+		n := &note{kind: kindDescription, description: description{Type: answer}}
+		alice.post(func() {
+			if serial > 0 {
+				alice.keyring.prove(n, p.party(), alice.self(), serial)
+			}
+			answers <- p.trusts(n)
+		})
+		return <-answers
+	}
+	if !believes(0) || p.Verified() {
+		t.Error("a note without a proof is refused, or bob is verified still")
+	}
+	if !believes(1<<40) || p.Verified() {
+		t.Error("a note with a proof is refused, or bob is verified again")
+	}
+}
+
 func TestWhatTheServerDoesToADescriptionIsNoticed(t *testing.T) {
 	key, err := parseKey(NewKey())
 	if err != nil {
@@ -67,14 +95,17 @@ func TestWhatTheServerDoesToADescriptionIsNoticed(t *testing.T) {
 		last     int64
 		want     error
 	}{
-		"nothing":                  {func(*note) {}, alice, bob, 6, nil},
-		"another fingerprint":      {func(n *note) { n.description.SDP += "a=fingerprint:sha-256 00" }, alice, bob, 6, ErrChanged},
-		"another type":             {func(n *note) { n.description.Type = answer }, alice, bob, 6, ErrChanged},
-		"another generation":       {func(n *note) { n.generation.count++ }, alice, bob, 6, ErrChanged},
-		"a channel more":           {func(n *note) { n.channels = append(n.channels, "x") }, alice, bob, 6, ErrChanged},
-		"from somebody else":       {func(*note) {}, party{"carol", "a1"}, bob, 6, ErrChanged},
-		"from another visit":       {func(*note) {}, party{"alice", "a2"}, bob, 6, ErrChanged},
-		"sent back to its sender":  {func(*note) {}, bob, alice, 6, ErrChanged},
+		"nothing":                 {func(*note) {}, alice, bob, 6, nil},
+		"another fingerprint":     {func(n *note) { n.description.SDP += "a=fingerprint:sha-256 00" }, alice, bob, 6, ErrChanged},
+		"another type":            {func(n *note) { n.description.Type = answer }, alice, bob, 6, ErrChanged},
+		"another generation":      {func(n *note) { n.generation.count++ }, alice, bob, 6, ErrChanged},
+		"a channel more":          {func(n *note) { n.channels = append(n.channels, "x") }, alice, bob, 6, ErrChanged},
+		"from somebody else":      {func(*note) {}, party{"carol", "a1"}, bob, 6, ErrChanged},
+		"from another visit":      {func(*note) {}, party{"alice", "a2"}, bob, 6, ErrChanged},
+		"sent back to its sender": {func(*note) {}, bob, alice, 6, ErrChanged},
+		"sent back to its sender under another id": {func(n *note) {
+			k.prove(n, alice, party{"bob", "a1"}, 7)
+		}, alice, party{"bob", "a1"}, 6, ErrChanged},
 		"sent again":               {func(*note) {}, alice, bob, 7, ErrRepeated},
 		"without its proof":        {func(n *note) { n.proof = nil }, alice, bob, 6, ErrNoKey},
 		"with another key's name":  {func(n *note) { n.proof.Key = "AAAAAAAAAAA" }, alice, bob, 6, ErrOtherKey},

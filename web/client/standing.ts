@@ -33,6 +33,7 @@ export class Standing {
   readonly #events: StandingEvents
   readonly #trust: Trust
   readonly #said = new Set<string>()
+  #unproven = false // something was believed without a proof, and may be in use still
 
   constructor(room: RoomTrust, peer: Party, self: () => Party, events: StandingEvents) {
     this.#room = room
@@ -52,8 +53,9 @@ export class Standing {
     const finding = await this.#trust.check(note, this.#peer, this.#self())
     const { keyring, hasKey } = this.#room
     if (finding === 'verified' || finding === 'unverified') {
+      this.#unproven ||= finding === 'unverified'
       if (!hasKey && note.proof !== undefined) this.#refuse('no own key')
-      else this.#set(finding)
+      else this.#set(this.#unproven ? 'unverified' : finding)
       return finding
     }
     this.dropped++

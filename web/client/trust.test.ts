@@ -3,6 +3,7 @@ import { webcrypto } from 'node:crypto'
 import { test } from 'node:test'
 import { Keyring, parseKey } from './key.ts'
 import type { SignedNote } from './note.ts'
+import { Standing } from './standing.ts'
 import { peers } from './testing/vectors.ts'
 import { Trust, type Finding, type Party } from './trust.ts'
 
@@ -68,6 +69,8 @@ test('what was signed between two holds for nobody else, in no direction and on 
   const eve = { peer: 'eve', instance: 'three' }
   const ends: [Party, Party][] = [[bob, alice], [eve, bob], [alice, eve], [{ ...alice, instance: 'later' }, bob], [alice, { ...bob, instance: 'later' }]]
   for (const pair of ends) assert.equal(await side().check(signed, ...pair), 'changed', JSON.stringify(pair))
+  const mirror = { peer: 'bob', instance: alice!.instance } // the server gave alice a new id, and says that her old one is another's
+  assert.equal(await side().check(await side().prove(offer, alice!, mirror), alice!, mirror), 'changed')
   assert.equal(await side(trust.key, { room: 'shed' }).check(signed, alice, bob), 'other key')
   assert.equal(await side(trust.keys.good[1]!.key).check(signed, alice, bob), 'other key')
 })
@@ -94,4 +97,16 @@ test('an app may let those in who prove nothing, but nobody who proves something
   assert.equal(await lenient.check(await side(trust.keys.good[1]!.key).prove(offer, alice, bob), alice, bob), 'other key')
   assert.equal(await lenient.check(await side().prove(offer, bob, alice), alice, bob), 'changed')
   assert.equal(await lenient.check(await side().prove(offer, alice, bob), alice, bob), 'verified')
+})
+
+test('once something was believed without a proof, a proof of something else verifies nobody', async () => {
+  const keyring = new Keyring(webcrypto.subtle as SubtleCrypto, parseKey(trust.key), trust.room)
+  const events = { changed() {}, send() {}, fault() {} }
+  const meet = () => new Standing({ keyring, hasKey: true, allowUnverified: true, nextSerial: () => ++serial }, alice!, () => bob!, events)
+  const proven = await side().prove(offer, alice!, bob!)
+  for (const [notes, is] of [[[proven], 'verified'], [[offer, proven], 'unverified'], [[proven, offer], 'unverified']] as const) {
+    const peer = meet()
+    for (const note of notes) assert.notEqual(await peer.check(note), null)
+    assert.equal(peer.trust, is)
+  }
 })

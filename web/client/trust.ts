@@ -46,7 +46,8 @@ export class Trust {
     if (keyring === null) return 'unverified'
     if (proof === undefined) return allowUnverified ? 'unverified' : 'no key'
     if (proof.key !== (await keyring.id)) return 'other key'
-    if (!(await keyring.verify(message(note, from, to, proof.serial), proof.mac))) return 'changed'
+    const isValid = await keyring.verify(message(note, from, to, proof.serial), proof.mac)
+    if (!isValid || from.instance === to.instance) return 'changed' // the server says that this page is somebody else
     if (proof.serial <= this.#lastSerial) return 'repeated'
     this.#lastSerial = proof.serial
     return 'verified'
