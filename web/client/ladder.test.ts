@@ -135,7 +135,7 @@ test('polls begin at once, at 0.3, 0.6 and 1 s, and then wait longer and longer,
   assert.deepEqual(it.heard, ['long-poll'])
   for (const wait of [2, 5, 10, 25, 25]) {
     assert.equal(it.newest('GET', '/frames').path, `/frames?link=1&wait=${wait}`)
-    it.clock.pass(wait * 100)
+    it.clock.pass(wait * 1000)
     await it.newest('GET', '/frames').answer(200, answer(1))
   }
 })
@@ -161,11 +161,25 @@ test('a wait that is cut is halved, once the server answers a poll that does not
   assert.equal(it.newest('GET', '/frames').path, '/frames?link=1')
 })
 
+test('polls that something in the way answers at once, with nothing or with what was had, are no storm', async () => {
+  const it = setUp(['long-poll'])
+  const old = [it.signal(1)]
+  await it.newest('GET', '/frames').answer(200, answer(1, { frames: old }))
+  const before = it.count('GET', '/frames')
+  for (let i = 0; i < 1000; i++) {
+    await it.newest('GET', '/frames').answer(200, answer(1, i % 2 === 0 ? {} : { frames: old }))
+    it.clock.pass(10)
+  }
+  const count = it.count('GET', '/frames') - before
+  assert.ok(count > 10 && count <= 21, `${count} polls in 10 s`)
+  assert.deepEqual(it.heard, ['signal 1', 'long-poll'])
+})
+
 test('a network that is gone is not taken for one that cuts', async () => {
   const it = setUp(['long-poll'])
   await it.newest('GET', '/frames').answer(200, answer(1))
   for (let i = 0; i < 2; i++) await it.newest('GET', '/frames').fail()
-  it.clock.pass(1000)
+  it.clock.pass(3000)
   await it.newest('GET', '/frames').answer(200, answer(1))
   assert.equal(it.newest('GET', '/frames').path, '/frames?link=1&wait=5')
 })

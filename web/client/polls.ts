@@ -1,6 +1,7 @@
 import { backoff, signalingBackoff } from './backoff.ts'
 import type { Endpoints, FramesReply } from './endpoints.ts'
 import { SignalError } from './errors.ts'
+import { isCount, isFields } from './frames.ts'
 import type { Environment } from './options.ts'
 import { randomNumber } from './random.ts'
 import { Rhythm } from './rhythm.ts'
@@ -70,7 +71,8 @@ export class Polls {
       this.number = reply.link
       this.#session.acked(last)
       this.#session.receive(reply.received)
-      rhythm.answered(now, wait, reply.frames.length === 0, reply.next * 1000, isShort)
+      const isEmpty = !reply.frames.some((frame) => isFields(frame) && isCount(frame.n) && frame.n > last)
+      rhythm.answered(now, wait, isEmpty, now - began, reply.next * 1000, isShort)
       return this.#events.answered(reply)
     }
     const isAnswer = reply.code !== 'network' && reply.code !== 'protocol'

@@ -51,19 +51,20 @@ export class Rhythm {
    * Takes note of an answer.
    *
    * @param wait how long the poll might wait
-   * @param empty whether nothing came
+   * @param empty whether nothing new came
+   * @param took how long it took
    * @param pause until the next one if polls are not to wait
    * @param isShort whether they are not
    */
-  answered(now: number, wait: number, empty: boolean, pause: number, isShort: boolean): void {
+  answered(now: number, wait: number, empty: boolean, took: number, pause: number, isShort: boolean): void {
     this.failures = 0
     if (this.#cut > 0) this.limit = this.#cut
     this.#cut = 0
     this.next = now
     if (this.done < quick.length) {
       if (++this.done < quick.length) this.next = this.#began + quick[this.done]!
-    } else if (isShort || this.isShort) {
-      this.next += Math.max(pause, 50)
+    } else if (isShort || this.isShort || (empty && took < wait / 2)) {
+      this.next += Math.max(pause, 50) // in the last case, something in the way answered for the server
     } else if (wait > 0 && empty) {
       this.#level = Math.min(this.#level + 1, waits.length - 1)
       if (wait === this.limit && ++this.#uncut % uncutWaits === 0) this.limit = Math.min(wait * 2, waits[3]!)
