@@ -188,6 +188,25 @@ test('a move waits for no acknowledgement for ever, and says that something may 
   assert.deepEqual([alice.log, bob.got], [['answered', 'moved, lossy'], ['kept']])
 })
 
+test('a move that is asked for twice is one, and its patience ends with it', async () => {
+  const wire = new Wire(5)
+  const [alice, bob] = wire.ends as [End, End]
+  alice.relay.wish(0)
+  await wire.pass(400)
+  bob.relay.close()
+  alice.send('on its way')
+  await wire.pass(100)
+  alice.connect()
+  alice.connect()
+  await wire.pass(5000)
+  alice.relay.stay()
+  alice.connect()
+  await wire.pass(6000)
+  assert.deepEqual(alice.log, ['answered'])
+  await wire.pass(5000)
+  assert.deepEqual(alice.log, ['answered', 'moved, lossy'])
+})
+
 test('one whose stream the other side does not know any more opens another', async () => {
   const wire = new Wire(6)
   const [alice, bob] = wire.ends as [End, End]

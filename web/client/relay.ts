@@ -156,7 +156,7 @@ export class Relay {
 
   /** From now on messages go over the connection, as soon as what is on its way through the server has arrived. */
   moveTo(send: Send): void {
-    if (!this.isUsed || this.#stream === null) return
+    if (!this.isUsed || this.#stream === null || this.#move !== null) return
     this.#move = send
     this.#held.push(...this.#stream.pause(true))
     this.#cancelMove = this.#setup.clock.after(moveLimit, () => this.#moveOn(true))
