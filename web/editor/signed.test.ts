@@ -137,6 +137,30 @@ test('what a reader holds of an hour of typing stays small, and is still all of 
   assert.ok(told?.kind === 'answer' && told.edits.length < 400, `${told?.kind === 'answer' ? told.edits.length : 'no'} edits`)
 })
 
+test('a reader who tells the same again and again makes nobody’s memory grow', async (t) => {
+  const room = mesh(t)
+  const [ada, bob, eve] = [room.add('ada', writing), room.add('bob', reading), room.add('eve', reading)]
+  room.connectAll()
+  await room.clock.pass(100)
+  for (const words of ['told', ' once']) {
+    ada.text.insert(ada.text.length, words)
+    await room.clock.pass(100)
+  }
+  const edit = room.sentOn(documentChannel).map(({ data }) => messages.read(data)).filter((message) => message.kind === 'edit').at(-1)
+  assert.ok(edit?.kind === 'edit')
+  room.leave(ada)
+  for (let i = 0; i < 20; i++) room.forge(eve, bob, documentChannel, messages.answer(Array(10).fill(edit.edit)))
+  await room.clock.pass(1_000)
+  room.sent.length = 0
+  const cyd = room.add('cyd', reading)
+  room.connect(bob, cyd)
+  await room.clock.pass(1_000)
+  assert.equal(cyd.text.toString(), 'told once')
+  const told = room.sentOn(documentChannel).filter(({ from }) => from === 'bob').map(({ data }) => messages.read(data))
+  const edits = told.flatMap((message) => (message.kind === 'answer' ? message.edits : []))
+  assert.ok(edits.length > 0 && edits.length <= 4, `${edits.length} edits`)
+})
+
 test('a page without the key sees the text, says that it cannot check it, and changes nothing', async (t) => {
   const room = mesh(t)
   const [ada, bob] = [room.add('ada', writing), room.add('bob', open)]
