@@ -4,7 +4,7 @@ import type { Peer } from '../client/index.ts'
 import { summarise } from './people.ts'
 import { personOf, type Knowledge } from './person.ts'
 
-const peer: Peer = { id: 'p1', presence: 'here', state: 'connected', path: null, trust: 'unverified', dropped: 0, buffered: 0, send: () => true }
+const peer: Peer = { id: 'p1', presence: 'here', state: 'connected', path: null, trust: 'verified', dropped: 0, buffered: 0, send: () => true }
 const knowledge: Knowledge = { identity: null, inSync: true, client: 7, dropped: 0, unsigned: 0 }
 
 for (const [given, way] of [
@@ -46,8 +46,14 @@ test('unreadable messages are told', () => {
   assert.equal(personOf(peer, { ...knowledge, dropped: 1 }).warning, '1 unreadable message ignored')
   assert.equal(personOf(peer, { ...knowledge, dropped: 3 }).warning, '3 unreadable messages ignored')
   assert.equal(personOf(peer, { ...knowledge, unsigned: 2 }).warning, '2 changes without a valid signature ignored')
-  assert.equal(personOf({ ...peer, trust: 'unverified' } as Peer, { ...knowledge, dropped: 1 }).warning, 'not verified; 1 unreadable message ignored')
+  assert.equal(personOf({ ...peer, trust: 'unverified' }, { ...knowledge, dropped: 1 }).warning, 'not verified; 1 unreadable message ignored')
   assert.equal(personOf(peer, knowledge).warning, '')
+})
+
+test('who is not verified is so called once anything is known, and who is refused at once', () => {
+  const warning = (trust: Peer['trust'], state: Peer['state']) => personOf({ ...peer, trust, state }, knowledge).warning
+  assert.deepEqual([warning('unverified', 'connecting'), warning('unverified', 'connected')], ['', 'not verified'])
+  assert.match(warning('refused', 'connecting'), /^refused: .* different keys/)
 })
 
 test('a few words sum people up', () => {

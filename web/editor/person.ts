@@ -121,7 +121,9 @@ function detailOf(peer: Peer): string {
 
 function warningOf(peer: Peer, dropped: number, unsigned: number): string {
   const parts: string[] = []
-  if (trustOf(peer) === 'unverified') parts.push('not verified')
+  const trust = trustOf(peer)
+  if (trust === 'unverified' && peer.state !== 'connecting') parts.push('not verified')
+  if (trust === 'refused') parts.push('refused: their link and this one have different keys, or the server changed what was said')
   if (unsigned > 0) parts.push(`${unsigned} ${unsigned === 1 ? 'change' : 'changes'} without a valid signature ignored`)
   if (dropped > 0) parts.push(`${dropped} unreadable ${dropped === 1 ? 'message' : 'messages'} ignored`)
   return parts.join('; ')
