@@ -29,7 +29,7 @@ test('a token that expired is asked for anew, and the room joined again as the s
   let tokens = 0
   await enter({ token: () => `token-${++tokens}` })
   server.say({ kind: 'ended', code: 'expired', message: 'the app token has expired' })
-  await until('another link', () => server.links.length === 2 && room.link.name === 'open', 2000)
+  await until('another link', () => server.links.length === 2 && room.link.name === 'open')
   assert.deepEqual(server.joins.map(({ token }) => token), ['token-1', 'token-2'])
   assert.deepEqual([server.joins[1]!.body.peer, server.joins[1]!.body.resume], ['ada', 'secret-1'])
 })
@@ -38,7 +38,7 @@ test('a link closed because a token expired does the same', async () => {
   let tokens = 0
   await enter({ token: () => `token-${++tokens}` })
   server.links[0]!.close(4112, 'expired')
-  await until('another join', () => server.joins.length === 2 && room.link.name === 'open', 2000)
+  await until('another join', () => server.joins.length === 2 && room.link.name === 'open')
   assert.equal(server.joins[1]!.token, 'token-2')
 })
 

@@ -71,7 +71,7 @@ test('a page that goes away closes its link, and does nothing until it is back',
   const { id } = page
   await until('both know each other', () => page.knows(witness) && witness.knows(page))
   page.signaling.hide()
-  await until('the link is closed', () => page.network.links === 0, 1000)
+  await until('the link is closed', () => page.network.links === 0)
   await until('the witness is told', () => witness.log.some((line) => line.includes('leaving')))
   await until('it is gone', () => !witness.roster.has(id), 10_000)
   await sleep(200)
