@@ -1,6 +1,7 @@
 // What the server may say beside what the real one says when asked: tokens that expire, names that the app decides.
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { join, type JoinOptions, type Room } from './index.ts'
 import { Network } from './testing/network.ts'
 import { ScriptedServer } from './testing/scripted-server.ts'
@@ -54,6 +55,15 @@ test('a token that never comes holds nothing up for ever', async () => {
   await until('the link', () => room.link.name === 'open', 5000)
   assert.deepEqual(states, ['token', 'connecting', 'open'])
   assert.deepEqual(server.joins.map(({ token }) => token), ['second'])
+})
+
+test('a server that refuses what was not asked for is not asked without a pause', async () => {
+  server.refusal = 'resume_used'
+  const { environment } = new Network()
+  room = join({ server: server.url, room: 'garden', channels: {}, storage: null, environment })
+  await until('some joins', () => server.joins.length >= 3)
+  await sleep(500)
+  assert.ok(server.joins.length < 25, `${server.joins.length} joins`)
 })
 
 test('one is called what the server says', async () => {

@@ -263,8 +263,8 @@ export class Signaling {
       if (now - this.#forgottenAt >= goodLink && error.retryAfter === undefined) delay = 0
       this.#forgottenAt = now
     } else if (remedy === 'start over') {
+      if (this.#wanted.peer !== undefined) delay = 0
       this.#wanted = {}
-      delay = 0
     }
     if (remedy !== 'again') this.#forget()
     this.#wait(delay, error)

@@ -18,6 +18,8 @@ export class ScriptedServer {
   readonly frames: Record<string, unknown>[] = []
   /** What the reply to a join says beside what every one does. */
   reply: Record<string, unknown> = {}
+  /** The code by which every join is refused, if it is. */
+  refusal: string | null = null
 
   readonly #http: Server
   readonly #sockets = new WebSocketServer({ noServer: true })
@@ -27,7 +29,7 @@ export class ScriptedServer {
       response.setHeader('Content-Type', 'application/json')
       const isJoin = request.method === 'POST' && request.url!.endsWith('/sessions')
       // There are no links but WebSockets here.
-      response.statusCode = isJoin ? 201 : request.method === 'DELETE' ? 204 : 503
+      response.statusCode = isJoin ? (this.refusal === null ? 201 : 409) : request.method === 'DELETE' ? 204 : 503
       void text(request).then((body) => response.end(isJoin ? JSON.stringify(this.#join(request, body)) : ''))
     })
     this.#http.on('upgrade', (request, socket, head) => {
@@ -68,6 +70,7 @@ export class ScriptedServer {
 
   #join(request: IncomingMessage, body: string): object {
     this.joins.push({ body: JSON.parse(body) as Record<string, unknown>, token: request.headers.authorization?.replace('Bearer ', '') })
+    if (this.refusal !== null) return { error: { code: this.refusal, message: 'refused' } }
     const n = this.joins.length
     return { session: `session-${n}`, secret: `secret-${n}`, peer: 'ada', epoch: n, at: 0, peers: [], iceServers: [], ttl: 0, heartbeat: 25, ...this.reply }
   }
