@@ -342,7 +342,8 @@ export class RemotePeer implements Peer {
   #opened(answered: boolean): void {
     const old = this.#connection
     const over = old !== null && old === (answered ? this.#doomed : this.#ready)
-    if (over || this.#health !== 'connected') {
+    // What was on its way in a stream before may be lost, even while the messages move to a connection.
+    if (over || this.#health !== 'connected' || this.isRelayed) {
       const rest = old?.take() ?? []
       if (over) {
         old.close()
