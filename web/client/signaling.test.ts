@@ -295,13 +295,13 @@ test('what is over the rate of the server waits, and arrives once and in order',
     await until('each knows the other', () => a.knows(b) && b.knows(a))
     const began = Date.now()
     for (let i = 0; i < 40; i++) a.send(b, { i, fill: 'x'.repeat(1000) })
-    await until('all signals', () => b.received.length === 40)
+    await until('all signals', () => b.received.length === 40, 60_000)
     assert.deepEqual(b.data.map((data) => (data as { i: number }).i), Array.from({ length: 40 }, (_, i) => i))
     assert.ok(Date.now() - began > 1000, 'nothing was over the rate')
     assert.deepEqual(a.log, [])
     for (let i = 0; i < 40; i++) a.send(b, { i, fill: 'x'.repeat(1000) })
     const { id } = a
-    await until('it has to wait', () => b.received.length > 44)
+    await until('it has to wait', () => b.received.length > 44, 60_000)
     a.signaling.leave()
     await until('the leave does not', () => b.log.includes(`left ${id} leave`))
   } finally {
