@@ -105,9 +105,10 @@ test('without keys the same would change the text, and the page says that there 
   assert.equal(await ada.page.locator('#read-share').isVisible(), false)
 })
 
-test('somebody whose link lost its key is told so, and changes nothing', { timeout: 60_000 }, async (t) => {
+test('somebody whose link lost its key to write is told so, and changes nothing', { timeout: 60_000 }, async (t) => {
   const { join } = freshRoom(t, browser, server)
-  const [ada, bob] = await Promise.all([join('Ada', { query: freshKeys().write }), join('Bob')])
+  const keys = freshKeys()
+  const [ada, bob] = await Promise.all([join('Ada', { query: keys.write }), join('Bob', { query: keys.write.replace(/&w=.*/, '') })])
   await ada.connectedTo('Bob')
   await ada.typeAtEnd('Signed.')
   await until(async () => assert.match(await bob.page.locator('#caution').textContent(), /This link has no key/), 10_000)
@@ -116,17 +117,52 @@ test('somebody whose link lost its key is told so, and changes nothing', { timeo
   assert.equal(await ada.text(), 'Signed.')
 })
 
-test('a page from plain http on another machine has none of the browser’s help, and everything works', { timeout: 60_000 }, async (t) => {
+/** A page from plain http on another machine: what of the browser it lacks. */
+function bare() {
+  Object.defineProperty(Crypto.prototype, 'subtle', { value: undefined })
+  Object.defineProperty(Crypto.prototype, 'randomUUID', { value: undefined })
+  for (const absent of ['clipboard', 'locks', 'storage']) Object.defineProperty(Navigator.prototype, absent, { value: undefined })
+}
+
+for (const [whose, options, caution] of [
+  ['has another key', () => ({ query: freshKeys().write }), /^$/],
+  ['lost all that follows the #', () => ({}), /This link has no key, and others here have one/],
+  ['cannot use its key on a page over plain http', (keys) => ({ query: keys.write, prepare: bare }), /On a page over plain http/],
+]) {
+  test(`somebody whose link ${whose} is told so, and gets no text`, { timeout: 60_000 }, async (t) => {
+    const { join } = freshRoom(t, browser, server)
+    const keys = freshKeys()
+    const [ada, bob] = await Promise.all([join('Ada', { query: keys.write }), join('Bob', options(keys))])
+    await ada.typeAtEnd('Secret.')
+    for (const editor of [ada, bob]) {
+      await until(async () => assert.match(await editor.status.textContent(), /^No key in common with 1 peer\. Everybody needs the same link/), 15_000)
+      assert.deepEqual((await editor.people()).map(({ way }) => way), ['no key in common'])
+    }
+    assert.match(await bob.page.locator('#caution').textContent(), caution)
+    assert.equal(await ada.page.locator('#caution').textContent(), '')
+    assert.equal(await bob.text(), '')
+  })
+}
+
+test('a browser without WebRTC says that it writes through the server', { timeout: 60_000 }, async (t) => {
+  const { join } = freshRoom(t, browser, server)
+  const { write } = freshKeys()
+  const noWebRTC = () => delete globalThis.RTCPeerConnection
+  const [ada, bob] = await Promise.all([join('Ada', { query: write }), join('Bob', { query: write, prepare: noWebRTC })])
+  await ada.connectedTo('Bob')
+  await bob.typeAtEnd('From Bob.')
+  await sameText([ada, bob], (text) => assert.equal(text, 'From Bob.'), 10_000)
+  for (const editor of [ada, bob]) {
+    await until(async () => assert.equal(await editor.status.textContent(), 'Editing with 1 peer through the server'), 10_000)
+  }
+})
+
+test('pages from plain http on another machine have none of the browser’s help, and everything works, not verified', { timeout: 60_000 }, async (t) => {
   const { join } = freshRoom(t, browser, server)
   const keys = freshKeys()
-  const bare = () => {
-    Object.defineProperty(Crypto.prototype, 'subtle', { value: undefined })
-    Object.defineProperty(Crypto.prototype, 'randomUUID', { value: undefined })
-    for (const absent of ['clipboard', 'locks', 'storage']) Object.defineProperty(Navigator.prototype, absent, { value: undefined })
-  }
   const [ada, bob, eve] = await Promise.all([
     join('Ada', { query: keys.write, prepare: bare }),
-    join('Bob', { query: keys.write }),
+    join('Bob', { query: keys.write, prepare: bare }),
     join('Eve', { query: keys.read, prepare: bare }),
   ])
   await Promise.all([ada.connectedTo('Bob', 'Eve'), bob.connectedTo('Ada', 'Eve'), eve.connectedTo('Ada', 'Bob')])
@@ -136,8 +172,10 @@ test('a page from plain http on another machine has none of the browser’s help
   await sameText([ada, bob, eve], (text) => assert.equal(text, 'From Ada. From Bob. '), 10_000)
   await ada.page.locator('#copy-all').click()
   await until(async () => assert.equal(await ada.page.locator('#copy-all').textContent(), 'Copied'), 5_000)
-  await bob.page.bringToFront()
-  assert.equal(await bob.page.evaluate(() => navigator.clipboard.readText()), 'From Ada. From Bob. ')
+  assert.deepEqual(await ada.page.locator('#people .warning:visible').allTextContents(), ['not verified', 'not verified'])
+  const zoe = await freshRoom(t, browser, server).join('Zoe')
+  await zoe.page.bringToFront()
+  assert.equal(await zoe.page.evaluate(() => navigator.clipboard.readText()), 'From Ada. From Bob. ')
   for (const editor of [ada, bob, eve]) editor.assertClean()
 })
 

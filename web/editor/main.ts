@@ -138,6 +138,9 @@ function start({ room: roomName, made, relayOnly, name, access }: Extract<Addres
   }
   room.on('link', beCalled)
   room.on('error', beCalled)
+  room.on('error', ({ code }) => {
+    if (code === 'key_differs') cautionOfKey(access)
+  })
 
   addEventListener('pagehide', () => awareness.setLocalState(null))
   addEventListener('pageshow', () => {
@@ -156,6 +159,14 @@ function caution(words: string): void {
   const place = byId('caution', HTMLElement)
   place.hidden = false
   setText(place, words)
+}
+
+/** Says why this page is refused, where that is to be seen here; who has another key, the list of people says. */
+function cautionOfKey({ roomKey }: Access): void {
+  if (roomKey === null) caution('This link has no key, and others here have one. Ask for the whole link, with what follows the #.')
+  else if (globalThis.crypto.subtle === undefined) {
+    caution('On a page over plain http this link’s key cannot be used, and others here use it. Open the link over https, or all at the same address.')
+  }
 }
 
 function rosterEntry({ name, colour, chosen }: Identity): { name: string; meta: { colour: string; chosen: boolean } } {

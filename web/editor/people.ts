@@ -93,7 +93,10 @@ export function summarise(people: readonly Person[]): string {
   if (people.length === 0) return 'Only you'
   const count = `${people.length + 1} people`
   const connected = people.filter((person) => person.state === 'connected')
-  if (connected.length < people.length) return `${count}, ${people.length - connected.length} connecting`
+  const refused = people.filter((person) => person.refused).length
+  const rest = people.length - connected.length - refused
+  if (rest > 0) return `${count}, ${rest} connecting`
+  if (refused > 0) return `${count}, ${refused} without the key`
   if (connected.some((person) => person.path === null)) return count
   const on = (way: Way): number => connected.filter((person) => person.path === way).length
   if (on('direct') === connected.length) return `${count}, direct`

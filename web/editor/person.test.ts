@@ -9,6 +9,8 @@ const knowledge: Knowledge = { identity: null, inSync: true, client: 7, dropped:
 
 for (const [given, way] of [
   [{ state: 'connecting' }, 'connecting…'],
+  [{ state: 'connecting', trust: 'refused' }, 'no key in common'],
+  [{ state: 'connected', trust: 'refused' }, 'connected'],
   [{ state: 'reconnecting', path: { kind: 'direct', rtt: 4 } }, 'reconnecting…'],
   [{ state: 'closed' }, 'not connected'],
   [{}, 'connected'],
@@ -48,6 +50,7 @@ test('unreadable messages are told', () => {
   assert.equal(personOf(peer, { ...knowledge, unsigned: 2 }).warning, '2 changes without a valid signature ignored')
   assert.equal(personOf({ ...peer, trust: 'unverified' }, { ...knowledge, dropped: 1 }).warning, 'not verified; 1 unreadable message ignored')
   assert.equal(personOf(peer, knowledge).warning, '')
+  assert.equal(personOf({ ...peer, trust: 'unverified', state: 'connecting' }, knowledge).warning, '', 'nothing is known yet')
 })
 
 test('who is not verified is so called once anything is known, and who is refused at once', () => {
@@ -68,6 +71,9 @@ test('a few words sum people up', () => {
   assert.equal(summarise([server]), '2 people, by the server')
   assert.equal(summarise([direct, relay, server]), '4 people, 1 by relay, 1 by the server')
   assert.equal(summarise([direct, connecting]), '3 people, 1 connecting')
+  const refused = personOf({ ...peer, state: 'connecting', trust: 'refused' }, knowledge)
+  assert.equal(summarise([direct, refused]), '3 people, 1 without the key')
+  assert.equal(summarise([refused, connecting]), '3 people, 1 connecting')
   assert.equal(summarise([personOf(peer, knowledge)]), '2 people')
 })
 

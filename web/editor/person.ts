@@ -14,6 +14,8 @@ export interface Person {
   readonly chosen: boolean
   readonly state: Peer['state']
   readonly path: Way | null
+  /** Kept apart for good: one side has no key of the text, or another one. */
+  readonly refused: boolean
   /** How the connection is doing, in words. */
   readonly way: string
   /** What the pointer is told: more than there is room for. */
@@ -54,6 +56,7 @@ export function personOf(peer: Peer, { identity, inSync, client, dropped, unsign
     chosen,
     state: peer.state,
     path: peer.state === 'connected' && peer.path !== null ? wayIs(peer.path.kind) : null,
+    refused: isRefused(peer),
     way: wayOf(peer, inSync),
     detail: detailOf(peer),
     warning: warningOf(peer, dropped, unsigned),
@@ -67,7 +70,13 @@ function wayIs(kind: string): Way {
   return kind === 'direct' || kind === 'server' ? kind : 'relay'
 }
 
+/** What is connected all the same is told by its path. */
+function isRefused({ state, trust }: Peer): boolean {
+  return state === 'connecting' && trust === 'refused'
+}
+
 function wayOf(peer: Peer, inSync: boolean): string {
+  if (isRefused(peer)) return 'no key in common'
   switch (peer.state) {
     case 'connecting':
       return 'connecting…'
@@ -106,6 +115,7 @@ function milliseconds(rtt: number): string {
 function detailOf(peer: Peer): string {
   const { state, path, presence } = peer
   const parts: string[] = []
+  if (isRefused(peer)) parts.push('One of you has no key for this text, or another one, or cannot use it, as on a page over plain http')
   if (state === 'connected' && path !== null) {
     const over = path.protocol === undefined ? '' : ` over ${path.protocol.toUpperCase()}`
     const how: Record<Way, string> = {
@@ -121,17 +131,11 @@ function detailOf(peer: Peer): string {
 
 function warningOf(peer: Peer, dropped: number, unsigned: number): string {
   const parts: string[] = []
-  const trust = trustOf(peer)
-  if (trust === 'unverified' && peer.state !== 'connecting') parts.push('not verified')
-  if (trust === 'refused') parts.push('refused: their link and this one have different keys, or the server changed what was said')
+  if (peer.state === 'connected' && peer.trust === 'unverified') parts.push('not verified')
+  if (peer.trust === 'refused') parts.push('refused: their link and this one have different keys, or the server changed what was said')
   if (unsigned > 0) parts.push(`${unsigned} ${unsigned === 1 ? 'change' : 'changes'} without a valid signature ignored`)
   if (dropped > 0) parts.push(`${dropped} unreadable ${dropped === 1 ? 'message' : 'messages'} ignored`)
   return parts.join('; ')
-}
-
-/** What the room knows of who is at the other end, where it can tell. */
-function trustOf(peer: Peer): unknown {
-  return 'trust' in peer ? peer.trust : undefined
 }
 
 /** A colour for somebody who named none, always the same one. */

@@ -59,9 +59,8 @@ export class RoomView {
       this.#endFollowing(`${this.#followed.name} is gone`)
     }
     this.#people.show(self(), people, room.self !== null, this.#followed?.peer ?? null)
-    const capable = typeof RTCPeerConnection !== 'undefined'
     const { link } = room
-    const situation = { link, trouble: this.#trouble, people, online: navigator.onLine, capable, relayMissing: this.#relayMissing, kept: this.#kept.state }
+    const situation = { link, trouble: this.#trouble, people, online: navigator.onLine, relayMissing: this.#relayMissing, kept: this.#kept.state }
     this.#status.show(describe(situation), link)
     setText(byId('kept', HTMLElement), keptInWords(this.#kept, people))
     setText(byId('kept-note', HTMLElement), keptNote(this.#kept))

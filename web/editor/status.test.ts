@@ -6,27 +6,28 @@ import { describe, keptInWords, linkInWords, troubleAfter, type Situation } from
 const open: LinkState = { name: 'open', via: 'websocket' }
 const lost = new SignalError('network', 'no answer', 'resume')
 const waiting: LinkState = { name: 'waiting', attempt: 3, retryAt: 9_000, error: lost }
-const refused = (code: string): LinkState => ({ name: 'waiting', attempt: 3, retryAt: 9_000, error: new SignalError(code, code) })
-const direct = { state: 'connected', path: 'direct' } as const
-const served = { state: 'connected', path: 'server' } as const
-const relayed = { state: 'connected', path: 'relay' } as const
-const connecting = { state: 'connecting', path: null } as const
-const unmeasured = { state: 'connected', path: null } as const
+const answered = (code: string): LinkState => ({ name: 'waiting', attempt: 3, retryAt: 9_000, error: new SignalError(code, code) })
+const direct = { state: 'connected', path: 'direct', refused: false } as const
+const served = { state: 'connected', path: 'server', refused: false } as const
+const relayed = { state: 'connected', path: 'relay', refused: false } as const
+const connecting = { state: 'connecting', path: null, refused: false } as const
+const refused = { state: 'connecting', path: null, refused: true } as const
+const unmeasured = { state: 'connected', path: null, refused: false } as const
 
 for (const [situation, text, tone] of [
   [{ link: { name: 'connecting', attempt: 1 } }, 'Connecting to the signaling server…', 'busy'],
   [{ link: { name: 'connecting', attempt: 4 } }, 'Reconnecting to the signaling server…', 'busy'],
   [{ link: waiting }, 'The signaling server cannot be reached', 'warn'],
   [{ link: { name: 'connecting', attempt: 4 }, trouble: lost }, 'The signaling server cannot be reached', 'warn'],
-  [{ link: refused('room_full') }, 'This text has as many people as it may have. You get in when somebody leaves', 'warn'],
-  [{ link: refused('unavailable') }, 'The signaling server answers, but cannot let anybody in just now', 'warn'],
-  [{ link: refused('internal') }, 'The signaling server has a fault, and cannot let you in just now', 'warn'],
-  [{ link: refused('draining') }, 'The signaling server is restarting', 'warn'],
-  [{ link: refused('not_found') }, 'There is no signaling server at this address', 'warn'],
-  [{ link: refused('origin_denied') }, 'The signaling server does not serve pages from this address', 'warn'],
-  [{ link: refused('unauthorized') }, 'The signaling server does not let you in: it asks for a valid token', 'warn'],
-  [{ link: refused('bad_field') }, 'Not connected: bad_field', 'warn'],
-  [{ link: refused('silent') }, 'Reconnecting to the signaling server…', 'busy'],
+  [{ link: answered('room_full') }, 'This text has as many people as it may have. You get in when somebody leaves', 'warn'],
+  [{ link: answered('unavailable') }, 'The signaling server answers, but cannot let anybody in just now', 'warn'],
+  [{ link: answered('internal') }, 'The signaling server has a fault, and cannot let you in just now', 'warn'],
+  [{ link: answered('draining') }, 'The signaling server is restarting', 'warn'],
+  [{ link: answered('not_found') }, 'There is no signaling server at this address', 'warn'],
+  [{ link: answered('origin_denied') }, 'The signaling server does not serve pages from this address', 'warn'],
+  [{ link: answered('unauthorized') }, 'The signaling server does not let you in: it asks for a valid token', 'warn'],
+  [{ link: answered('bad_field') }, 'Not connected: bad_field', 'warn'],
+  [{ link: answered('silent') }, 'Reconnecting to the signaling server…', 'busy'],
   [{ link: { name: 'closed', error: new SignalError('origin_denied', 'no') } }, 'The signaling server does not serve pages from this address', 'bad'],
   [{ link: { name: 'closed', error: new SignalError('not_found', 'no') } }, 'There is no signaling server at this address', 'bad'],
   [{ link: open, relayMissing: true }, 'Only relayed connections are allowed, and this server has no relay', 'bad'],
@@ -47,11 +48,13 @@ for (const [situation, text, tone] of [
   [{ link: { name: 'connecting', attempt: 2 }, people: [direct] }, 'Signaling is reconnecting – edits still flow to 1 peer', 'warn'],
   [{ link: { name: 'closed', error: new SignalError('room_full', 'the room is full', 'never') } }, 'Not connected: the room is full', 'bad'],
   [{ link: { name: 'closed' } }, 'You have left this text', 'bad'],
-  [{ link: open, capable: false }, 'This browser has no WebRTC, so nobody else can edit with you here', 'bad'],
+  [{ link: open, people: [refused] }, 'No key in common with 1 peer. Everybody needs the same link, at the same address', 'warn'],
+  [{ link: open, people: [refused, connecting] }, 'Connecting to 1 peer…', 'busy'],
+  [{ link: open, people: [direct, refused] }, 'Editing directly with 1 peer, no key in common with 1 more', 'good'],
 ] as [Partial<Situation> & Pick<Situation, 'link'>, string, string][]) {
   test(`it says: ${text}`, () => {
     const trouble = troubleAfter(null, situation.link)
-    const status = describe({ trouble, people: [], online: true, capable: true, relayMissing: false, kept: 'saved', ...situation })
+    const status = describe({ trouble, people: [], online: true, relayMissing: false, kept: 'saved', ...situation })
     assert.equal(status.text, text)
     assert.equal(status.tone, tone)
     assert.equal(status.retryAt, situation.link.name === 'waiting' ? 9_000 : null)
@@ -59,13 +62,13 @@ for (const [situation, text, tone] of [
 }
 
 test('what went wrong is said until it works again, not anew with each try', () => {
-  const full = refused('room_full')
+  const full = answered('room_full')
   const tries: LinkState[] = [{ name: 'connecting', attempt: 1 }, full, { name: 'connecting', attempt: 2 }, full, { name: 'connecting', attempt: 3 }]
   const texts: string[] = []
   let trouble: SignalError | null = null
   for (const link of [...tries, open]) {
     trouble = troubleAfter(trouble, link)
-    const { text } = describe({ link, trouble, people: [], online: true, capable: true, relayMissing: false, kept: 'saved' })
+    const { text } = describe({ link, trouble, people: [], online: true, relayMissing: false, kept: 'saved' })
     if (texts.at(-1) !== text) texts.push(text)
   }
   assert.deepEqual(texts, [

@@ -9,11 +9,9 @@ export interface Situation {
   readonly link: LinkState
   /** Why the room cannot be entered or followed; null as long as nothing went wrong since that last worked. */
   readonly trouble: SignalError | null
-  readonly people: readonly Pick<Person, 'state' | 'path'>[]
+  readonly people: readonly Pick<Person, 'state' | 'path' | 'refused'>[]
   /** What the browser believes of the network. */
   readonly online: boolean
-  /** Whether this browser can connect to others at all. */
-  readonly capable: boolean
   /** Whether only relayed paths are allowed, and there is no relay. */
   readonly relayMissing: boolean
   /** Whether the text outlives this page. */
@@ -44,9 +42,10 @@ export function troubleAfter(before: SignalError | null, link: LinkState): Signa
   return link.name === 'open' ? null : link.name === 'waiting' ? link.error : before
 }
 
-export function describe({ link, trouble, people, online, capable, relayMissing, kept }: Situation): Status {
+export function describe({ link, trouble, people, online, relayMissing, kept }: Situation): Status {
   const connected = people.filter((person) => person.state === 'connected')
-  const rest = people.length - connected.length
+  const refused = people.filter((person) => person.refused).length
+  const rest = people.length - connected.length - refused
   const retryAt = link.name === 'waiting' ? link.retryAt : null
 
   if (link.name === 'closed') {
@@ -54,14 +53,15 @@ export function describe({ link, trouble, people, online, capable, relayMissing,
     const text = error === undefined ? 'You have left this text' : (refusals[error.code] ?? `Not connected: ${error.message}`)
     return { tone: 'bad', text, retryAt }
   }
-  if (!capable) return { tone: 'bad', text: 'This browser has no WebRTC, so nobody else can edit with you here', retryAt }
   if (link.name === 'open') {
     if (connected.length > 0) {
       const more = rest === 0 ? '' : `, connecting to ${rest} more`
-      return { tone: 'good', text: editingWith(connected) + more, retryAt }
+      const apart = refused === 0 ? '' : `, no key in common with ${refused} more`
+      return { tone: 'good', text: editingWith(connected) + more + apart, retryAt }
     }
     if (relayMissing) return { tone: 'bad', text: 'Only relayed connections are allowed, and this server has no relay', retryAt }
     if (rest > 0) return { tone: 'busy', text: `Connecting to ${count(rest)}…`, retryAt }
+    if (refused > 0) return { tone: 'warn', text: `No key in common with ${count(refused)}. Everybody needs the same link, at the same address`, retryAt }
     return { tone: 'good', text: 'Connected to the signaling server. Nobody else is here yet', retryAt }
   }
   if (connected.length > 0) {
