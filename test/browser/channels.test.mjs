@@ -1,48 +1,23 @@
 // What peers of different makes and of ill will can do to each other's channels and connections.
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
-import { after, afterEach, before, test } from 'node:test'
-import { launch } from './browser.mjs'
-import { clientPage } from './client-page.mjs'
-import { Server } from './server.mjs'
+import { afterEach, test } from 'node:test'
+import { openPage } from './client-stage.mjs'
 
-let folder
-let server
-let browser
 let page
 let rooms = 0
-
-before(async () => {
-  folder = await clientPage()
-  process.env.PARLEY_WEB_DIR = folder
-  server = await Server.start()
-  browser = await launch()
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
 
 afterEach(() => page?.context().close())
 
 /** Runs the function in a page of its own, in a room of its own. */
 async function run(inPage) {
-  const context = await browser.newContext()
-  await context.grantPermissions(['camera', 'microphone'], { origin: server.origin })
-  page = await context.newPage()
-  await page.goto(server.origin)
+  page = await openPage()
   return page.evaluate(inPage, `channels-${++rooms}`)
 }
 
 test('of two pages with other channels, those of one name are joined, and the difference is said once', { timeout: 60_000 }, async () => {
   const sets = [['alpha', 'chat', 'text'], ['chat', 'omega', 'text', 'zeta']]
   for (const [first, second] of [sets, [...sets].reverse()]) {
-    const context = await browser.newContext()
-    await context.grantPermissions(['camera', 'microphone'], { origin: server.origin })
-    const page = await context.newPage()
-    await page.goto(server.origin)
+    const page = await openPage()
     const result = await page.evaluate(async ([room, first, second]) => {
       const named = (names) => ({ channels: Object.fromEntries(names.map((name) => [name, {}])) })
       const a = parley.member(room, named(first))
@@ -79,7 +54,7 @@ test('of two pages with other channels, those of one name are joined, and the di
         sent: names.map((name) => name === 'chat' || name === 'text'),
       })
     }
-    await context.close()
+    await page.context().close()
   }
 })
 

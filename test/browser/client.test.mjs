@@ -1,32 +1,19 @@
 // The client alone, in real Chromium: negotiation, channels, and what survives when something breaks.
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { launch, until } from './browser.mjs'
-import { clientPage } from './client-page.mjs'
-import { Server } from './server.mjs'
+import { browser, openPage, server } from './client-stage.mjs'
 
-let folder
-let server
-let browser
 let other // another browser, whose processes can be stopped without stopping the first one
 let pages = []
 let rooms = 0
 
 before(async () => {
-  folder = await clientPage()
-  process.env.PARLEY_WEB_DIR = folder
-  server = await Server.start()
-  browser = await launch()
   other = await launch()
 })
 
-after(async () => {
-  await Promise.all([browser?.close(), other?.close()])
-  await server?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+after(() => other?.close())
 
 afterEach(async () => {
   await Promise.all(pages.map((page) => page.context().close()))
@@ -35,12 +22,8 @@ afterEach(async () => {
 
 /** Opens the page in a context of its own. */
 async function open(within = browser) {
-  const context = await within.newContext()
-  await context.grantPermissions(['camera', 'microphone'], { origin: server.origin })
-  const page = await context.newPage()
-  page.setDefaultTimeout(30_000)
+  const page = await openPage({ within })
   pages.push(page)
-  await page.goto(server.origin)
   return page
 }
 

@@ -1,22 +1,10 @@
 // What is written stays: alone, over reloads, in several tabs; and where nothing can be kept, the page says so.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { launch, sameText, until } from './browser.mjs'
+import { test } from 'node:test'
+import { sameText, until } from './browser.mjs'
 import { freshKeys, freshRoom } from './rooms.mjs'
 import { Server } from './server.mjs'
-
-let server
-let browser
-
-before(async () => {
-  browser = await launch()
-  server = await Server.start()
-}, { timeout: 300_000 })
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
+import { browser, server } from './stage.mjs'
 
 const keeps = (editor, words, within = 10_000) => until(async () => assert.match(await editor.page.locator('#kept').textContent(), words), within)
 

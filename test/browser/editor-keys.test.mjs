@@ -1,25 +1,12 @@
 // Links with keys: whoever has the one to read sees everything and changes nothing, even with a page of their own making.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-import { after, before, test } from 'node:test'
-import { Editor, launch, sameText, until } from './browser.mjs'
+import { test } from 'node:test'
+import { Editor, sameText, until } from './browser.mjs'
 import { freshKeys, freshRoom } from './rooms.mjs'
-import { Server } from './server.mjs'
+import { browser, server } from './stage.mjs'
 
 const Y = createRequire(new URL('../../web/package.json', import.meta.url))('yjs')
-
-let server
-let browser
-
-before(async () => {
-  browser = await launch()
-  server = await Server.start()
-}, { timeout: 300_000 })
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
 
 /** Runs in the page: puts the channel that carries the text at hand. */
 function tapDocument() {

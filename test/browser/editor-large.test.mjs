@@ -1,22 +1,9 @@
 // A text of ten megabytes, signed, reaches somebody who comes late, in small portions.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { launch, until } from './browser.mjs'
+import { test } from 'node:test'
+import { until } from './browser.mjs'
 import { freshKeys, freshRoom } from './rooms.mjs'
-import { Server } from './server.mjs'
-
-let server
-let browser
-
-before(async () => {
-  browser = await launch()
-  server = await Server.start()
-}, { timeout: 300_000 })
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
+import { browser, server } from './stage.mjs'
 
 /** Runs in the page: notes the most that ever waited in a channel of the browser. */
 function watchBuffers() {

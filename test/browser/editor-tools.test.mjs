@@ -1,23 +1,10 @@
 // What the page offers beside writing: undo by buttons, following somebody, files, and all of it by keyboard and by ear.
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { after, before, test } from 'node:test'
-import { Editor, launch, launchMortal, sameText, until } from './browser.mjs'
+import { test } from 'node:test'
+import { Editor, launchMortal, sameText, until } from './browser.mjs'
 import { freshKeys, freshRoom } from './rooms.mjs'
-import { Server } from './server.mjs'
-
-let server
-let browser
-
-before(async () => {
-  browser = await launch()
-  server = await Server.start()
-}, { timeout: 300_000 })
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
+import { browser, server } from './stage.mjs'
 
 test('undo and redo, by buttons, take back one’s own edits and put the caret back', { timeout: 60_000 }, async (t) => {
   const { joinAll } = freshRoom(t, browser, server)

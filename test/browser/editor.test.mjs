@@ -1,22 +1,10 @@
 // Several people edit one text in real browsers, over the real server.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { Editor, launch, sameText, until } from './browser.mjs'
-import { Server } from './server.mjs'
+import { test } from 'node:test'
+import { Editor, sameText, until } from './browser.mjs'
+import { browser, server } from './stage.mjs'
 
-let server
-let browser
 let rooms = 0
-
-before(async () => {
-  browser = await launch()
-  server = await Server.start()
-}, { timeout: 300_000 })
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
 
 /** Opens the editor for each of these names, in one room of their own, and closes them after the test. */
 async function open(t, names, options = {}) {

@@ -1,21 +1,8 @@
 // The page itself: its address, its link, its keyboard, its looks, and phones.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { Editor, launch, sameText, until } from './browser.mjs'
-import { Server } from './server.mjs'
-
-let server
-let browser
-
-before(async () => {
-  browser = await launch()
-  server = await Server.start()
-}, { timeout: 300_000 })
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
+import { test } from 'node:test'
+import { Editor, sameText, until } from './browser.mjs'
+import { browser, server } from './stage.mjs'
 
 async function open(t, room, options = {}) {
   const editor = await Editor.open(browser, server, { room, name: 'Ada', ...options })

@@ -1,21 +1,8 @@
 // What the editor says when the server does not let it in, or has not what it needs.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { launch, until } from './browser.mjs'
-import { Server } from './server.mjs'
-
-let server
-let browser
-
-before(async () => {
-  browser = await launch()
-  server = await Server.start()
-}, { timeout: 300_000 })
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
+import { test } from 'node:test'
+import { until } from './browser.mjs'
+import { browser, server } from './stage.mjs'
 
 /** Opens the editor; `route` answers its joins. The status is kept as it changes, as a screen reader would say it. */
 async function open(t, room, { route, ...options }) {

@@ -1,22 +1,9 @@
 // Pages that are reloaded in haste, or put aside by the browser and taken up again.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Editor, launch, sameText, until } from './browser.mjs'
-import { Server } from './server.mjs'
-
-let server
-let browser
-
-before(async () => {
-  browser = await launch()
-  server = await Server.start()
-}, { timeout: 300_000 })
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
+import { Editor, sameText, until } from './browser.mjs'
+import { browser, server } from './stage.mjs'
 
 async function pair(t, room) {
   const editors = await Promise.all(['Ada', 'Bob'].map((name) => Editor.open(browser, server, { room, name })))

@@ -1,43 +1,13 @@
 // Pairs that meet and restart at random moments, many at once in real Chromium.
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
-import { after, before, test } from 'node:test'
-import { launch } from './browser.mjs'
-import { clientPage } from './client-page.mjs'
-import { Server } from './server.mjs'
-
-let folder
-let server
-let browser
-
-before(async () => {
-  folder = await clientPage()
-  process.env.PARLEY_WEB_DIR = folder
-  server = await Server.start()
-  browser = await launch()
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
-
-/** Opens the page in a context of its own. */
-async function open() {
-  const context = await browser.newContext()
-  await context.grantPermissions(['camera', 'microphone'], { origin: server.origin })
-  const page = await context.newPage()
-  page.setDefaultTimeout(90_000)
-  await page.goto(server.origin)
-  return page
-}
+import { test } from 'node:test'
+import { openPage } from './client-stage.mjs'
 
 test('of a thousand joins and restarts with random delays none is stuck, and each pair has one connection', { timeout: 120_000 }, async (t) => {
   // The ends of closed connections count against the browser's limit until their page is gone.
   const results = []
   for (let batch = 0; batch < 2; batch++) {
-    const page = await open()
+    const page = await openPage({ patience: 90_000 })
     results.push(await page.evaluate(joinAndRestart, { pairs: 60, rounds: 4 }))
     await page.close()
   }
