@@ -1,3 +1,4 @@
+import { drawing } from '../editor/drawing.ts'
 import type { Outcome } from './row.ts'
 
 /** The signs of outcomes: told apart by their shapes, not by their colours alone. Drawn on a 20 × 20 grid. */
@@ -9,16 +10,7 @@ const shapes = {
   running: 'M10 2.75a7.25 7.25 0 0 1 7.25 7.25',
 } as const
 
-const svg = 'http://www.w3.org/2000/svg'
-
-/** Makes a sign. It says nothing to screen readers: what it stands for is in words beside it. */
+/** Makes a sign. */
 export function sign(name: Outcome | 'running'): SVGSVGElement {
-  const drawing = document.createElementNS(svg, 'svg')
-  drawing.setAttribute('viewBox', '0 0 20 20')
-  drawing.setAttribute('class', `sign sign-${name}`)
-  drawing.setAttribute('aria-hidden', 'true')
-  const path = document.createElementNS(svg, 'path')
-  path.setAttribute('d', shapes[name])
-  drawing.append(path)
-  return drawing
+  return drawing(`sign sign-${name}`, shapes[name])
 }

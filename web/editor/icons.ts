@@ -1,4 +1,5 @@
 // The few icons, drawn on a 20 × 20 grid in the colour of the text around them.
+import { drawing } from './drawing.ts'
 
 const shapes = {
   copy: 'M7.5 6.5h7a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1h-7a1 1 0 0 1-1-1v-8a1 1 0 0 1 1-1zM4.5 13.5v-9a1 1 0 0 1 1-1h7',
@@ -19,16 +20,7 @@ const shapes = {
 
 export type IconName = keyof typeof shapes
 
-const svg = 'http://www.w3.org/2000/svg'
-
-/** Makes an icon. It says nothing to screen readers: what it stands for is in words beside it or in a label. */
+/** Makes an icon. */
 export function icon(name: IconName): SVGSVGElement {
-  const drawing = document.createElementNS(svg, 'svg')
-  drawing.setAttribute('viewBox', '0 0 20 20')
-  drawing.setAttribute('class', `icon icon-${name}`)
-  drawing.setAttribute('aria-hidden', 'true')
-  const path = document.createElementNS(svg, 'path')
-  path.setAttribute('d', shapes[name])
-  drawing.append(path)
-  return drawing
+  return drawing(`icon icon-${name}`, shapes[name])
 }
