@@ -43,6 +43,7 @@ type options struct {
 	pin     bool
 	cpus    lab.Processors
 
+	match                   string
 	from, json, svg, readme string
 
 	serve pion.Config
@@ -63,6 +64,7 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.settle, "settle", 10*time.Second, "how long allocations are idle before memory is read")
 	f.DurationVar(&o.each, "for", usual, "how long each load of packets lasts; shorter ones shorten the ladder, too")
 	only := f.String("only", "", "measure these parts alone, separated by commas: "+strings.Join(partNames, ", "))
+	f.StringVar(&o.match, "match", "", "measure only loads of packets whose title has this text, as \"6 kpps\"")
 	servers := f.String("servers", "", "servers, separated by commas (default all: coturn,parley,pion/turn)")
 	f.StringVar(&o.field.Turn, "turn", "bin/turn", "cmd/turn's binary")
 	f.BoolVar(&o.pin, "pin", false, "keep the load on one processor and the servers off it, in place of letting the scheduler place them")

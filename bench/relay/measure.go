@@ -47,6 +47,9 @@ func (o options) measure(ctx context.Context, out io.Writer) (*results.Results, 
 		}
 	}
 	suites := o.suites(veth)
+	if o.match != "" && len(suites) == 0 {
+		return r, fmt.Errorf("-match: no load of these parts has %q in its title", o.match)
+	}
 	_, _ = fmt.Fprintf(out, "%d rounds, which take about %v\n", o.rounds, o.expected(suites).Round(10*time.Second))
 	began := time.Now()
 	var faults []error

@@ -16,6 +16,9 @@ import (
 	"github.com/parley-rtc/parley/bench/relay/internal/results"
 )
 
+// warmUp is how long a server is given the first of its loads before anything is measured: what each process does once is no cost of a packet.
+const warmUp = time.Second
+
 // path measures what a server's packets cost under all loads of a suite.
 func (o options) path(ctx context.Context, s suite, kind contender.Kind, round int, add func(results.Packet)) error {
 	rig, server, err := o.open(s.net, kind, s.cases[0].Transport, s.cases[0].Flows)
@@ -24,11 +27,18 @@ func (o options) path(ctx context.Context, s suite, kind contender.Kind, round i
 	}
 	defer server.Stop()
 	defer rig.Close()
-	for _, c := range s.cases {
+	for i, c := range s.cases {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		cell := load.Cell{Rate: c.Rate, Burst: c.Burst, Size: c.Size, Indications: c.Indications, For: o.each}
+		if i == 0 {
+			warm := cell
+			warm.For = warmUp
+			if _, err := o.meteredOnce(rig, server, warm); err != nil {
+				return fmt.Errorf("%s: %w", kind, err)
+			}
+		}
 		m, err := o.metered(ctx, rig, server, cell)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind, err)

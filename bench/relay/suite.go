@@ -4,6 +4,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-rtc/parley/bench/relay/internal/contender"
@@ -58,11 +59,16 @@ func (o options) suites(veth *lab.Net) []suite {
 	add := func(part string, at *lab.Net, transport load.Transport, flows int, servers []contender.Kind, shapes []shape) {
 		s := suite{net: at, servers: servers}
 		for _, h := range shapes {
-			s.cases = append(s.cases, results.Case{
+			c := results.Case{
 				Part: part, Net: at.Name, Transport: transport, Flows: flows, Rate: h.rate, Burst: h.burst, Size: h.size, Indications: h.indications,
-			})
+			}
+			if strings.Contains(c.String(), o.match) {
+				s.cases = append(s.cases, c)
+			}
 		}
-		all = append(all, s)
+		if len(s.cases) > 0 {
+			all = append(all, s)
+		}
 	}
 	if o.wants(packets) {
 		add(packets, here, load.UDP, flows, o.servers, onLoopback)
@@ -94,7 +100,7 @@ func (o options) expected(all []suite) time.Duration {
 	var sum time.Duration
 	for _, s := range all {
 		for range s.servers {
-			sum += 500*time.Millisecond + time.Duration(s.cases[0].Flows)*300*time.Microsecond
+			sum += 500*time.Millisecond + warmUp + time.Duration(s.cases[0].Flows)*300*time.Microsecond
 			sum += time.Duration(len(s.cases)) * (o.each + 80*time.Millisecond)
 		}
 	}

@@ -193,8 +193,13 @@ func newTurn(g *Group) *turn {
 
 // serve takes turns while something comes. Where much does, it waits a little between them, so that a turn handles more.
 func (t *turn) serve() {
+	again := false // the turn before left something
 	for naps := 0; ; {
 		more := t.take()
+		if naps > 0 && !again {
+			t.pace.napped(t.came > 0)
+		}
+		again = more
 		switch {
 		case t.came > 0:
 			t.pace.note(time.Now(), t.came)
@@ -204,7 +209,7 @@ func (t *turn) serve() {
 		if more {
 			continue
 		}
-		if naps == mostNaps || !t.pace.fast() {
+		if naps == mostNaps || !t.pace.worthNap() {
 			return
 		}
 		nap()

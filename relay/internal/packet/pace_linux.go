@@ -17,14 +17,21 @@ const (
 	shortGap = 50 * time.Microsecond
 	// longGap is the longest that counts: so little is needed to be fast again.
 	longGap = time.Millisecond
+	// goodLuck is the share of naps, in percent, after which something must have come lately for another to be worth it. What comes
+	// in bursts may come fast, and yet leave nothing to wait for.
+	goodLuck = 50
+	// luckless is how many naps are left out then until one is tried again.
+	luckless = 64
 	// mostNaps is how often in a row that is done before other goroutines and sockets get their turn.
 	mostNaps = 10
 )
 
-// pace knows how fast datagrams come.
+// pace knows how fast datagrams come, and what came of naps.
 type pace struct {
-	last time.Time
-	gap  time.Duration // between them, lately
+	last    time.Time
+	gap     time.Duration // between them, lately
+	bad     int           // percent of naps, lately, after which nothing had come
+	leftOut int           // naps that were not taken for that
 }
 
 // note takes note that some have come, at least one.
@@ -36,6 +43,31 @@ func (p *pace) note(now time.Time, n int) {
 
 // fast reports whether so much comes that it is worth a nap.
 func (p *pace) fast() bool { return p.gap < shortGap && !p.last.IsZero() }
+
+// napped takes note of whether something had come after a nap.
+func (p *pace) napped(came bool) {
+	now := 100
+	if came {
+		now = 0
+	}
+	p.bad += (now - p.bad) / 8
+}
+
+// worthNap reports whether a nap will probably save more than it costs.
+func (p *pace) worthNap() bool {
+	if !p.fast() {
+		return false
+	}
+	if p.bad <= 100-goodLuck {
+		return true
+	}
+	p.leftOut++
+	if p.leftOut < luckless {
+		return false
+	}
+	p.leftOut = 0
+	return true
+}
 
 // nap waits without telling Go's scheduler, which would make more of it than the wait itself: it is too short to hold up anybody.
 func nap() {

@@ -46,6 +46,35 @@ func TestANapIsForWhereMuchComes(t *testing.T) {
 	}
 }
 
+func TestNapsAreLeftOutWhereNothingComesMeanwhile(t *testing.T) {
+	var p pace
+	now := time.Now()
+	for range 100 {
+		now = now.Add(8 * time.Second / 30_000)
+		p.note(now, 8)
+	}
+	took := func(turns int, came bool) (naps int) {
+		for range turns {
+			if p.worthNap() {
+				naps++
+				p.napped(came)
+			}
+		}
+		return naps
+	}
+	if naps := took(100, true); naps != 100 {
+		t.Errorf("%d naps in 100 turns while something comes in each, want 100", naps)
+	}
+	took(20, false)
+	if naps := took(10*luckless, false); naps != 10 {
+		t.Errorf("%d naps in %d turns while nothing comes, want one in %d", naps, 10*luckless, luckless)
+	}
+	took(10*luckless, true)
+	if naps := took(100, true); naps != 100 {
+		t.Errorf("%d naps in 100 turns after something came again, want 100", naps)
+	}
+}
+
 // Of a socket at which the kernel puts many datagrams together, no more are handled in a turn than of others.
 func TestATurnTakesAShareOfWhatComesTogether(t *testing.T) {
 	var got, most, turns atomic.Int64
