@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { minify } from 'terser'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { declarations } from './declarations.mjs'
+import { checkInternal, renaming } from './internal-names.mjs'
 
 export const root = dirname(fileURLToPath(import.meta.url))
 
@@ -43,8 +44,10 @@ export const browserBuild = {
 export async function buildPages(outdir) {
   const files = new Map()
   for (const page of pages) await addPage(page, files)
+  const types = await declarations(join(root, 'client'))
+  await checkInternal(types, join(root, '../docs/protocol/vectors'))
   files.set('sdk/v1/client.js', await minifiedClient())
-  files.set('sdk/v1/client.d.ts', Buffer.from(await declarations(join(root, 'client'))))
+  files.set('sdk/v1/client.d.ts', Buffer.from(types))
 
   await rm(outdir, { recursive: true, force: true })
   const names = [...files.keys()].sort()
@@ -60,7 +63,7 @@ export async function clientModule(options = {}) {
 
 /** The client as browsers load it from the service. */
 export async function minifiedClient() {
-  return squeeze(Buffer.from(await clientModule()).toString())
+  return squeeze(Buffer.from(await clientModule(renaming)).toString())
 }
 
 /** Adds what one page consists of to `files`, by the names it is served under. */
@@ -111,7 +114,8 @@ export async function addPage({ source, target }, files) {
 
 /** Makes a script smaller still: after esbuild, another minifier finds 3 % of what is left after gzip. */
 async function squeeze(script) {
-  const { code } = await minify(script, { module: true, ecma: 2020, compress: { passes: 3, ecma: 2020, unsafe_arrows: true, keep_fargs: false }, format: { comments: false } })
+  const compress = { passes: 3, ecma: 2020, unsafe_arrows: true, keep_fargs: false, hoist_funs: true, sequences: false }
+  const { code } = await minify(script, { module: true, ecma: 2020, compress, format: { comments: false } })
   return Buffer.from(code)
 }
 
