@@ -22,7 +22,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-
 	"img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // hashed matches the names that the build gives to files by their content.
-var hashed = regexp.MustCompile(`^assets/.+-[0-9A-Z]{8}\.[a-z0-9]+$`)
+var hashed = regexp.MustCompile(`^(assets|sdk/v1)/.+-[0-9A-Z]{8}\.[a-z0-9]+$`)
 
 // contentTypes says what the pages consist of. Nothing else is served: the table of the operating system, which
 // [mime.TypeByExtension] reads, has been wrong about JavaScript before.
@@ -44,7 +44,7 @@ var contentTypes = map[string]string{
 var pageNames = map[string]string{"": "index.html", "doctor": "doctor.html"}
 
 // Handler returns a handler that serves the pages: the editor at "/", the connection doctor at "/doctor", and below "/" what they load; and the browser
-// client for the pages of other sites, an ES module, at "/sdk/v1/client.js", with its types beside it. The pages are those
+// client for the pages of other sites, an ES module, at "/sdk/v1/client.js", with its types and the parts that it loads beside it. The pages are those
 // built into the program, or, where dir is not empty, those found in that folder at each request, for developing.
 //
 // It answers GET and HEAD; what does not exist is 404. Mounted below a prefix it needs [http.StripPrefix]. It may be
@@ -106,14 +106,17 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if encoding != "" {
 		header.Set("Content-Encoding", encoding)
 	}
+	isClient := strings.HasPrefix(name, "sdk/")
+	if isClient { // for everybody's pages
+		header.Set("Access-Control-Allow-Origin", "*")
+		header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
 	switch {
 	case hashed.MatchString(name):
 		header.Set("Cache-Control", "public, max-age=31536000, immutable")
-	case strings.HasPrefix(name, "sdk/"):
-		// The client is for everybody's pages. An older one goes on with this server: v1 is in its name.
-		header.Set("Cache-Control", "public, max-age=600, stale-while-revalidate=86400")
-		header.Set("Access-Control-Allow-Origin", "*")
-		header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	case isClient:
+		// An older one goes on with this server: v1 is in its name. But the parts that it loads are here no longer than it is.
+		header.Set("Cache-Control", "public, max-age=600")
 		if types, isScript := strings.CutSuffix(path.Base(name), ".js"); isScript {
 			header.Set("X-TypeScript-Types", "./"+types+".d.ts")
 		}

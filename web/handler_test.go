@@ -290,7 +290,7 @@ func TestEncodingsHaveTheirOwnETags(t *testing.T) {
 
 func TestTheClientIsServedToPagesOfOtherSites(t *testing.T) {
 	dir := pages(t)
-	for name, contents := range map[string]string{"client.js": "export {}", "client.d.ts": "export {};"} {
+	for name, contents := range map[string]string{"client.js": "export {}", "client.d.ts": "export {};", "relay-0A1B2C3D.js": "export {}"} {
 		path := filepath.Join(dir, "sdk", "v1", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -300,9 +300,11 @@ func TestTheClientIsServedToPagesOfOtherSites(t *testing.T) {
 		}
 	}
 	ask := serve(t, dir)
-	cases := map[string]struct{ target, contentType, types string }{
-		"the module": {"/sdk/v1/client.js", "text/javascript; charset=utf-8", "./client.d.ts"},
-		"its types":  {"/sdk/v1/client.d.ts", "application/typescript; charset=utf-8", ""},
+	const whileFresh, forEver = "public, max-age=600", "public, max-age=31536000, immutable"
+	cases := map[string]struct{ target, contentType, types, caching string }{
+		"the module": {"/sdk/v1/client.js", "text/javascript; charset=utf-8", "./client.d.ts", whileFresh},
+		"its types":  {"/sdk/v1/client.d.ts", "application/typescript; charset=utf-8", "", whileFresh},
+		"a part":     {"/sdk/v1/relay-0A1B2C3D.js", "text/javascript; charset=utf-8", "", forEver},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -314,7 +316,7 @@ func TestTheClientIsServedToPagesOfOtherSites(t *testing.T) {
 				"Content-Type":                 c.contentType,
 				"Access-Control-Allow-Origin":  "*",
 				"Cross-Origin-Resource-Policy": "cross-origin",
-				"Cache-Control":                "public, max-age=600, stale-while-revalidate=86400",
+				"Cache-Control":                c.caching,
 				"X-TypeScript-Types":           c.types,
 			} {
 				if got := response.Header.Get(header); got != want {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { webcrypto } from 'node:crypto'
 import { test } from 'node:test'
 import { fromText, toText } from './base64.ts'
-import { fields, Keyring, newKey, parseKey } from './key.ts'
+import { newKey, parseKey } from './key.ts'
+import { fields, Keyring } from './keyring.ts'
 import { peers } from './testing/vectors.ts'
 
 const { trust, relay } = peers

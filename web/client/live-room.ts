@@ -5,18 +5,24 @@ import { environment } from './environment.ts'
 import { SignalError } from './errors.ts'
 import type { RosterEntry } from './frames.ts'
 import { tabStorage } from './keepsake.ts'
-import { Keyring, parseKey } from './key.ts'
-import type { JoinOptions } from './options.ts'
+import { parseKey } from './key.ts'
+import type { Environment, JoinOptions } from './options.ts'
 import { watchPage } from './page.ts'
+import { loadPart } from './parts.ts'
 import { randomText } from './random.ts'
 import { RemotePeer, type PeerContext } from './remote-peer.ts'
 import type { LeaveReason, LinkState, Room, RoomEvents, Self } from './room.ts'
 import type { JoinReply } from './session.ts'
 import { Signaling, type SignalingEvents } from './signaling.ts'
+import type { Parts } from './sources.ts'
+import type { Lock } from './trust.ts'
 import { changed, type Who } from './who.ts'
 
 /** The most bytes of a message unless the app says otherwise. */
 const defaultMaxMessage = 64 * 1024 * 1024
+
+/** The part for messages through the server is loaded so long after the first peer was met, in milliseconds. */
+const relayPause = 500
 
 /** Refusals of a signal that say nothing new: the roster tells the same, or another try follows. */
 const expected = new Set(['no_peer', 'stale_epoch', 'busy'])
@@ -38,6 +44,7 @@ export class LiveRoom implements Room {
   #configuration: RTCConfiguration
   #count = 0 // connections begun and notes signed
   #saidNoRelay = false
+  #relay: Promise<Parts['relay']> | null = null
 
   constructor(options: JoinOptions) {
     const env = environment(options.environment)
@@ -50,12 +57,15 @@ export class LiveRoom implements Room {
     this.#context = {
       clock: env.clock,
       trust: {
-        keyring: key === undefined || env.subtle === undefined ? null : new Keyring(env.subtle, parseKey(key), options.room),
+        lock: key === undefined || env.subtle === undefined ? null : this.#lock(env, env.subtle, parseKey(key), options.room),
         hasKey: key !== undefined,
         allowUnverified,
         nextSerial: () => ++this.#count,
       },
-      relay: options.serverRelay === false ? null : { channels, maxMessage, nonce: () => randomText(env.random, 16) },
+      relay:
+        options.serverRelay === false
+          ? null
+          : { channels, maxMessage, nonce: () => randomText(env.random, 16), load: () => (this.#relay ??= this.#loadRelay(env)) },
       self: () => ({ peer: this.#reply?.peer ?? '', instance: this.#signaling.instance }),
       epoch: () => this.#reply?.epoch ?? 0,
       isLinked: () => this.link.name === 'open',
@@ -89,6 +99,7 @@ export class LiveRoom implements Room {
       unwatchPage()
       signal?.removeEventListener('abort', leave)
     }
+    if (env.RTCPeerConnection === undefined) void this.#context.relay?.load()
     if (signal?.aborted) this.leave()
     else this.#signaling.start()
   }
@@ -124,6 +135,21 @@ export class LiveRoom implements Room {
     for (const peer of [...this.#peers.values(), ...this.#parked.values()]) peer.close()
     this.#peers.clear()
     this.#parked.clear()
+  }
+
+  #load<Name extends keyof Parts>(name: Name, env: Environment): Promise<Parts[Name]> {
+    return loadPart(name, env, { isNeeded: () => this.link.name !== 'closed', fault: (error) => this.#fault(error) })
+  }
+
+  async #lock(env: Environment, subtle: SubtleCrypto, key: Uint8Array<ArrayBuffer>, room: string): Promise<Lock> {
+    const { Keyring, Trust } = await this.#load('trust', env)
+    return { Trust, keyring: new Keyring(subtle, key, room) }
+  }
+
+  /** While peers are being connected to, what may never be needed can wait a little. */
+  async #loadRelay(env: Environment): Promise<Parts['relay']> {
+    if (env.RTCPeerConnection !== undefined) await new Promise<void>((resolve) => env.clock.after(relayPause, resolve))
+    return this.#load('relay', env)
   }
 
   #listen(): void {

@@ -69,14 +69,6 @@ export function compareGenerations(a: Generation, b: Generation): number {
   return a[0] - b[0] || a[1] - b[1]
 }
 
-/** What a note's signature covers beside who sends it to whom. */
-export function signedFields(note: SignedNote): (string | number)[] {
-  const { kind, channels } = note
-  if (kind === 'relay') return [kind, note.nonce, note.echo ?? '', Number(note.webrtc), ...channels]
-  const { type, sdp = '' } = note.description
-  return [kind, ...note.generation, type, sdp, ...channels]
-}
-
 type Check = (value: unknown) => boolean
 
 const isBase64: Check = (value) => isText(value) && /^[\w-]*$/.test(value)

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { webcrypto } from 'node:crypto'
 import { test } from 'node:test'
-import { Keyring, parseKey } from './key.ts'
+import { Channel } from './channel.ts'
+import { parseKey } from './key.ts'
+import { Keyring } from './keyring.ts'
 import type { Note } from './note.ts'
 import { Relay } from './relay.ts'
 import { StillClock } from './testing/clock.ts'
@@ -61,7 +63,7 @@ class End {
       this.#outbox = this.#outbox.then(async () => this.#carry(await note))
     }
     this.relay = new Relay({
-      clock: wire.clock, channels: { text: {} }, maxMessage: 1e6, keyring, self: () => self!, peer: peer!,
+      clock: wire.clock, channels: { text: {} }, maxMessage: 1e6, Channel, lock: Promise.resolve({ keyring }), self: () => self!, peer: peer!,
       nonce: () => `${name}${++this.#nonces}`.padEnd(22, 'A'), hasWebRTC: () => true,
     }, {
       canSignal: () => true,

@@ -1,7 +1,7 @@
-import type { Keyring } from './key.ts'
+// The part of the client that sends messages through the server: it is loaded by itself.
 import type { PieceNote, RelayNote } from './note.ts'
 import { Stream, type StreamEvents, type StreamSetup } from './stream.ts'
-import type { Party } from './trust.ts'
+import type { Lock, Party } from './trust.ts'
 
 /** Between the first two wishes for a stream, in milliseconds; the next ones come after twice as long, up to the other. */
 const firstPause = 3000
@@ -22,8 +22,8 @@ type Message = readonly [channel: string, data: Uint8Array]
 type Send = (channel: string, data: Uint8Array) => boolean
 
 /** What a relay is made with. */
-export interface RelaySetup extends Pick<StreamSetup, 'clock' | 'channels' | 'maxMessage'> {
-  readonly keyring: Keyring | null
+export interface RelaySetup extends Pick<StreamSetup, 'clock' | 'channels' | 'maxMessage' | 'Channel'> {
+  readonly lock: Promise<Pick<Lock, 'keyring'>> | null
   nonce(): string
   hasWebRTC(): boolean
   self(): Party
@@ -129,12 +129,12 @@ export class Relay {
     if (echo !== undefined) this.rtt = this.#setup.clock.now() - this.#wishedAt
     this.#wish = null
     this.calm()
-    const { clock, channels, maxMessage } = this.#setup
+    const { clock, channels, maxMessage, Channel } = this.#setup
     const seals = isProven ? await this.#seals(own, nonce) : null
     if (this.#closed) return
     const before = this.isUsed ? this.#take() : []
     this.#stream?.close()
-    this.#stream = new Stream({ clock, channels, maxMessage, near: this.#near, far: note.channels, own, other: nonce, seals }, {
+    this.#stream = new Stream({ clock, channels, maxMessage, Channel, near: this.#near, far: note.channels, own, other: nonce, seals }, {
       ...this.#events,
       drained: () => this.#moveOn(),
       stuck: () => this.wish(0),
@@ -212,8 +212,9 @@ export class Relay {
   }
 
   async #seals(own: string, other: string): Promise<StreamSetup['seals']> {
-    const { keyring, peer } = this.#setup
-    if (keyring === null) return null
+    const { lock, peer } = this.#setup
+    if (lock === null) return null
+    const { keyring } = await lock
     const self = this.#setup.self()
     const ends = [self.peer, self.instance, peer.peer, peer.instance] as const
     const out = await keyring.sealing(...ends, own, other)

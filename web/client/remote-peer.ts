@@ -1,3 +1,4 @@
+import { Channel } from './channel.ts'
 import { Connection, type ConnectionSetup } from './connection.ts'
 import type { RosterEntry } from './frames.ts'
 import type { Json } from './json.ts'
@@ -6,7 +7,8 @@ import type { Clock } from './options.ts'
 import type { Route } from './path.ts'
 import type { Path, Peer, PeerState, Presence, TrustState } from './peer.ts'
 import { Recovery, type Health } from './recovery.ts'
-import { Relay, type RelaySetup } from './relay.ts'
+import type { Relay, RelaySetup } from './relay.ts'
+import type { Parts } from './sources.ts'
 import { Standing } from './standing.ts'
 import type { Party, RoomTrust } from './trust.ts'
 
@@ -22,7 +24,7 @@ export interface PeerContext {
   readonly clock: Clock
   readonly trust: RoomTrust
   /** What messages through the server are sent with; null where they are not to be. */
-  readonly relay: Pick<RelaySetup, 'channels' | 'maxMessage' | 'nonce'> | null
+  readonly relay: (Pick<RelaySetup, 'channels' | 'maxMessage' | 'nonce'> & { load(): Promise<Parts['relay']> }) | null
   /** This side, as the others know it. */
   self(): Party
   /** This side's epoch. */
@@ -54,7 +56,8 @@ export class RemotePeer implements Peer {
   readonly #recovery: Recovery
   readonly #party: Party
   readonly #standing: Standing
-  readonly #relay: Relay | null
+  #relay: Relay | null = null // when it is loaded
+  #wished: readonly [note: RelayNote, isProven: boolean] | null = null // before that
   #entry: RosterEntry
   #ownEpoch: number // under which this side was last seen by the peer
   #connection: Connection | null = null
@@ -89,9 +92,8 @@ export class RemotePeer implements Peer {
       send: (note) => this.#send(note),
       fault: (error) => context.fault(this, error),
     })
-    this.#relay = context.relay && this.#createRelay(context.relay)
     this.#recovery.update('none')
-    this.#reach()
+    if (context.relay !== null) void this.#prepareRelay(context.relay)
   }
 
   /** What the roster last said. */
@@ -176,7 +178,11 @@ export class RemotePeer implements Peer {
   receive(data: Json): void {
     const note = parseNote(data)
     if (note === null) return void this.#standing.dropped++
-    this.#inbox = this.#inbox.then(() => (this.#closed ? undefined : this.#take(note))).catch((cause) => this.#context.fault(this, cause))
+    this.#queue(() => this.#take(note))
+  }
+
+  #queue(task: () => Promise<void>): void {
+    this.#inbox = this.#inbox.then(() => (this.#closed ? undefined : task())).catch((cause) => this.#context.fault(this, cause))
   }
 
   async #take(note: Note): Promise<void> {
@@ -309,10 +315,13 @@ export class RemotePeer implements Peer {
     this.#standing.say('channels_differ', `the channels of peer ${this.id} differ: ${parts.filter(Boolean).join(', ')}`)
   }
 
-  #createRelay(setup: NonNullable<PeerContext['relay']>): Relay {
+  async #prepareRelay(setup: NonNullable<PeerContext['relay']>): Promise<void> {
     const { clock, trust, self, message } = this.#context
-    const context = { clock, keyring: trust.keyring, self, peer: this.#party, hasWebRTC: () => this.#context.setup() !== null }
-    return new Relay({ ...setup, ...context }, {
+    const began = clock.now()
+    const { Relay } = await setup.load()
+    if (this.#closed) return
+    const context = { clock, Channel, lock: trust.lock, self, peer: this.#party, hasWebRTC: () => this.#context.setup() !== null }
+    this.#relay = new Relay({ ...setup, ...context }, {
       canSignal: () => this.#canSignal,
       send: (note) => this.#send(note),
       open: (note) => {
@@ -328,6 +337,9 @@ export class RemotePeer implements Peer {
       dropped: (why) => this.#standing.drop(why),
       forged: () => this.#standing.forged(),
     })
+    this.#reach(clock.now() - began)
+    const wished = this.#wished
+    if (wished !== null) this.#queue(() => this.#relayAsked(...wished))
   }
 
   /** The peer wishes for a way through the server, or answers. */
@@ -335,7 +347,8 @@ export class RemotePeer implements Peer {
     this.#hasWebRTC = note.webrtc
     // A connection that is ready will be so for both, or for none soon.
     if (note.echo === undefined && this.#health === 'connected') return this.probe()
-    await this.#relay?.receive(note, isProven)
+    if (this.#relay === null) this.#wished = [note, isProven]
+    else await this.#relay.receive(note, isProven)
   }
 
   /** There is a way through the server. What comes over a connection that was ready before could come too late. */
@@ -362,8 +375,8 @@ export class RemotePeer implements Peer {
     for (const channel of this.openChannels) this.#context.open(this, channel)
   }
 
-  /** Sees to it that there is a way: through the server while there is no connection, and no longer. */
-  #reach(): void {
+  /** Sees to it that there is a way: through the server while there is no connection, and no longer; `late` is what was waited already. */
+  #reach(late = 0): void {
     const relay = this.#relay
     if (relay === null || this.#closed) return
     if (this.#health === 'connected') {
@@ -375,7 +388,7 @@ export class RemotePeer implements Peer {
     } else if (relay.isUsed) {
       relay.stay()
     } else {
-      relay.wish(this.#context.setup() === null ? 0 : this.#wasConnected ? relayAfterLoss : relayAfter)
+      relay.wish(this.#context.setup() === null ? 0 : this.#wasConnected ? relayAfterLoss : Math.max(0, relayAfter - late))
     }
   }
 

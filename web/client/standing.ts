@@ -2,17 +2,10 @@ import type { Code } from './codes.ts'
 import { SignalError } from './errors.ts'
 import type { Note, SignedNote } from './note.ts'
 import type { TrustState } from './peer.ts'
-import { Trust, type Finding, type Party, type RoomTrust } from './trust.ts'
+import type { Fault, Finding, Party, RoomTrust, Trust } from './trust.ts'
 
-/** Why something was refused, for people. */
-const reasons = {
-  'no key': "does not have this room's key, or cannot use it on a page without https",
-  'other key': 'has another key for this room',
-  changed: "was not signed with this room's key: it was changed on its way",
-  repeated: 'was repeated on its way',
-  'no own key': 'has a key for this room, and this link has none',
-  'no own use': 'has a key for this room, which a page without https cannot use',
-} as const
+const noOwnKey = 'has a key for this room, and this link has none'
+const noOwnUse = 'has a key for this room, which a page without https cannot use'
 
 /** What a standing tells. */
 export interface StandingEvents {
@@ -31,7 +24,7 @@ export class Standing {
   readonly #peer: Party
   readonly #self: () => Party
   readonly #events: StandingEvents
-  readonly #trust: Trust
+  readonly #trust: Promise<Trust> | null
   readonly #said = new Set<string>()
   #unproven = false // something was believed without a proof, and may be in use still
 
@@ -40,42 +33,40 @@ export class Standing {
     this.#peer = peer
     this.#self = self
     this.#events = events
-    this.#trust = new Trust(room)
+    this.#trust = room.lock && room.lock.then(({ Trust, keyring }) => new Trust(keyring, room))
   }
 
   /** The note with its proof, where there is a key. */
-  prove(note: SignedNote): Promise<SignedNote> {
-    return this.#trust.prove(note, this.#self(), this.#peer)
+  async prove(note: SignedNote): Promise<SignedNote> {
+    return (await this.#trust)?.prove(note, this.#self(), this.#peer) ?? note
   }
 
   /** Whether what the peer said is to be believed; null if not. */
   async check(note: SignedNote): Promise<Finding | null> {
-    const finding = await this.#trust.check(note, this.#peer, this.#self())
-    const { keyring, hasKey } = this.#room
+    const finding = (await (await this.#trust)?.check(note, this.#peer, this.#self())) ?? 'unverified'
     if (finding === 'verified' || finding === 'unverified') {
       this.#unproven ||= finding === 'unverified'
-      if (!hasKey && note.proof !== undefined) this.#refuse('no own key')
+      if (!this.#room.hasKey && note.proof !== undefined) this.#refuse(noOwnKey)
       else this.#set(this.#unproven ? 'unverified' : finding)
       return finding
     }
     this.dropped++
-    const unkeyed = finding === 'no key' || finding === 'other key'
-    if (unkeyed && keyring !== null && !this.#said.has('key_differs')) this.#events.send(keyring.id.then((key) => ({ kind: 'key', key })))
-    this.#refuse(finding)
+    if ((finding === 'no key' || finding === 'other key') && !this.#said.has('key_differs')) this.#events.send(this.#ownKey())
+    await this.#found(finding)
     return null
   }
 
   /** The peer refused something, and says which key it has. */
   async told(key: string): Promise<void> {
-    const { keyring, hasKey } = this.#room
-    if (keyring === null) this.#refuse(hasKey ? 'no own use' : 'no own key')
-    else if (key !== (await keyring.id)) this.#refuse('other key')
+    const { lock, hasKey } = this.#room
+    if (lock === null) this.#refuse(hasKey ? noOwnUse : noOwnKey)
+    else if (key !== (await (await lock).keyring.id)) await this.#found('other key')
   }
 
   /** Something came that was not sealed by the peer. */
   forged(): void {
     this.dropped++
-    this.#refuse('changed')
+    void this.#found('changed')
   }
 
   /** Something of the peer's was dropped; why, for people. */
@@ -90,11 +81,19 @@ export class Standing {
     this.#events.fault(new SignalError(code, message, 'never'))
   }
 
-  #refuse(reason: keyof typeof reasons): void {
-    const forged = reason === 'changed' || reason === 'repeated'
+  async #ownKey(): Promise<Note> {
+    return { kind: 'key', key: await (await this.#room.lock)!.keyring.id }
+  }
+
+  async #found(finding: Fault): Promise<void> {
+    const { reasons } = (await this.#room.lock)!.Trust
+    this.#refuse(reasons[finding], finding === 'changed' || finding === 'repeated')
+  }
+
+  #refuse(reason: string, forged = false): void {
     const { peer } = this.#peer
     if (this.trust !== 'verified') this.#set('refused')
-    this.say(forged ? 'untrusted' : 'key_differs', `${forged ? `what came as peer ${peer}'s` : `peer ${peer}`} ${reasons[reason]}`)
+    this.say(forged ? 'untrusted' : 'key_differs', `${forged ? `what came as peer ${peer}'s` : `peer ${peer}`} ${reason}`)
   }
 
   #set(trust: TrustState): void {

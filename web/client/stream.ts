@@ -1,6 +1,6 @@
 import { fromText, toText } from './base64.ts'
-import { Channel, type DataChannel } from './channel.ts'
-import type { Seal } from './key.ts'
+import type { Channel, DataChannel } from './channel.ts'
+import type { Seal } from './keyring.ts'
 import type { Note, PieceNote } from './note.ts'
 import type { ChannelOptions, Clock } from './options.ts'
 
@@ -24,6 +24,8 @@ export interface StreamSetup {
   readonly clock: Clock
   readonly channels: Readonly<Record<string, ChannelOptions>>
   readonly maxMessage: number
+  /** The class, which the client has already. */
+  readonly Channel: typeof Channel
   /** The names of the channels, in the order of each side. */
   readonly near: readonly string[]
   readonly far: readonly string[]
@@ -162,7 +164,7 @@ export class Stream {
     const nothing = () => {}
     const send = (chunk: Uint8Array) => this.#push(id, chunk, line)
     const line = { readyState: 'open', bufferedAmount: 0, close: nothing, send } as Line
-    const { channels, maxMessage } = this.#setup
+    const { channels, maxMessage, Channel } = this.#setup
     const { dropped, message } = this.#events
     const events = { open: nothing, closed: nothing, heard: nothing, dropped, message: (data: Uint8Array) => message(name, data) }
     this.#lines.set(name, line)

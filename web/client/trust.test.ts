@@ -1,19 +1,26 @@
 import assert from 'node:assert/strict'
 import { webcrypto } from 'node:crypto'
 import { test } from 'node:test'
-import { Keyring, parseKey } from './key.ts'
+import { parseKey } from './key.ts'
 import type { SignedNote } from './note.ts'
 import { Standing } from './standing.ts'
 import { peers } from './testing/vectors.ts'
-import { Trust, type Finding, type Party } from './trust.ts'
+import { Keyring, Trust, type Finding, type Party } from './trust.ts'
 
 const { trust } = peers
 const [alice, bob]: Party[] = [{ peer: 'alice', instance: 'one' }, { peer: 'bob', instance: 'two' }] as const
 let serial = 0
 
-function side(key: string | null = trust.key, { room = trust.room, allowUnverified = false } = {}): Trust {
-  const keyring = key === null ? null : new Keyring(webcrypto.subtle as SubtleCrypto, parseKey(key), room)
-  return new Trust({ keyring, hasKey: key !== null, allowUnverified, nextSerial: () => ++serial })
+const keyringOf = (key: string, room = trust.room) => new Keyring(webcrypto.subtle as SubtleCrypto, parseKey(key), room)
+
+function side(key: string = trust.key, { room = trust.room, allowUnverified = false } = {}): Trust {
+  return new Trust(keyringOf(key, room), { allowUnverified, nextSerial: () => ++serial })
+}
+
+function standing(key: string | null, allowUnverified = false): Standing {
+  const lock = key === null ? null : Promise.resolve({ Trust, keyring: keyringOf(key) })
+  const events = { changed() {}, send() {}, fault() {} }
+  return new Standing({ lock, hasKey: key !== null, allowUnverified, nextSerial: () => ++serial }, alice!, () => bob!, events)
 }
 
 const offer: SignedNote = {
@@ -85,10 +92,10 @@ test('what comes again or late is refused, and what was refused counts for nothi
 })
 
 test('without a key, or the means, everything is taken and nothing verified', async () => {
-  const blind = side(null)
-  assert.deepEqual(await blind.prove(offer, alice, bob), offer)
-  assert.equal(await blind.check(offer, alice, bob), 'unverified')
-  assert.equal(await blind.check(await side().prove(offer, alice, bob), alice, bob), 'unverified')
+  const blind = standing(null)
+  assert.deepEqual(await blind.prove(offer), offer)
+  assert.equal(await blind.check(offer), 'unverified')
+  assert.equal(await blind.check(await side().prove(offer, alice!, bob!)), 'unverified')
 })
 
 test('an app may let those in who prove nothing, but nobody who proves something wrong', async () => {
@@ -100,12 +107,9 @@ test('an app may let those in who prove nothing, but nobody who proves something
 })
 
 test('once something was believed without a proof, a proof of something else verifies nobody', async () => {
-  const keyring = new Keyring(webcrypto.subtle as SubtleCrypto, parseKey(trust.key), trust.room)
-  const events = { changed() {}, send() {}, fault() {} }
-  const meet = () => new Standing({ keyring, hasKey: true, allowUnverified: true, nextSerial: () => ++serial }, alice!, () => bob!, events)
   const proven = await side().prove(offer, alice!, bob!)
   for (const [notes, is] of [[[proven], 'verified'], [[offer, proven], 'unverified'], [[proven, offer], 'unverified']] as const) {
-    const peer = meet()
+    const peer = standing(trust.key, true)
     for (const note of notes) assert.notEqual(await peer.check(note), null)
     assert.equal(peer.trust, is)
   }
