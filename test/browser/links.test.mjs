@@ -20,14 +20,16 @@ const { build } = createRequire(new URL('../../web/package.json', import.meta.ur
 /** Ten lines, and where they get the client from. */
 const page = (module) => `import { join } from '${module}'
 const query = new URLSearchParams(location.search)
-const links = query.get('links')
+const links = query.get('links'), key = query.get('key')
+const environment = query.get('without') === 'webrtc' ? { RTCPeerConnection: undefined } : {}
 const text = new TextEncoder(), words = new TextDecoder()
-const room = join({ server: location.origin, room: query.get('room'), channels: { text: {} }, ...(links && { links: links.split(' ') }) })
+const room = join({ server: location.origin, room: query.get('room'), channels: { text: {} }, environment, ...(key && { key }), ...(links && { links: links.split(' ') }) })
 room.on('open', (peer, channel) => peer.send(channel, text.encode('hello')))
 room.on('message', (peer, channel, data) => heard.push(words.decode(data)))
 room.on('link', (state) => vias.push(state.via ?? state.name))
-const [heard, vias] = [[], []]
-Object.assign(globalThis, { room, heard, vias })`
+room.on('error', (error) => errors.push(error.code + ': ' + error.message))
+const [heard, vias, errors] = [[], [], []]
+Object.assign(globalThis, { room, heard, vias, errors })`
 
 let folder
 let server
@@ -75,14 +77,15 @@ async function context(origin) {
   return made
 }
 
-async function open(within, origin, room, { name = 'served', links = '' } = {}) {
+async function open(within, origin, room, { name = 'served', links = '', key = '', without = '' } = {}) {
   const page = await within.newPage()
-  await page.goto(`${origin}/${name}.html?room=${room}&links=${links}`)
+  await page.goto(`${origin}/${name}.html?${new URLSearchParams({ room, links, key, without })}`)
   return page
 }
 
 const heard = (page) => page.evaluate(() => globalThis.heard ?? [])
 const vias = (page) => page.evaluate(() => globalThis.vias ?? [])
+const errors = (page) => page.evaluate(() => globalThis.errors ?? [])
 
 /** Opens two pages, and returns them and how many milliseconds it took from the second one's navigation to what it said first. */
 async function meet(origin, options = [{}, {}]) {
@@ -124,6 +127,38 @@ test('the npm package does signaling in node', { timeout: 60_000 }, async (t) =>
   t.after(() => member.leave())
   await until(() => assert.deepEqual([member.link.name, member.peers.size], ['open', 1]), 10_000)
   await until(async () => assert.deepEqual(await page.evaluate(() => [...room.peers.values()].map(({ name }) => name)), ['Node']), 5000)
+})
+
+for (const name of ['served', 'packed']) {
+  test(`what a key and the way through the server need is loaded when it is needed: ${name}`, { timeout: 60_000 }, async () => {
+    const key = 'a'.repeat(22)
+    const sides = [{ name, key }, { name, key, without: 'webrtc' }]
+    const { first, second } = await meet(server.origin, sides)
+    const path = await first.evaluate(() => [...room.peers.values()].map((peer) => [peer.trust, peer.path.kind]))
+    assert.deepEqual(path, [['verified', 'server']])
+    for (const page of [first, second]) assert.deepEqual(await errors(page), [])
+    const loaded = (page) => page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => /(relay|trust)[^/]*\.js$/.test(name)).length)
+    for (const page of [first, second]) assert.equal(await loaded(page), 2)
+    const alone = await open(await context(server.origin), server.origin, `links-${++rooms}`, { name })
+    await until(async () => assert.equal(await alone.evaluate(() => globalThis.room?.link.name), 'open'), 10_000)
+    assert.equal(await loaded(alone), 0, 'loaded without a key, and with nobody there')
+  })
+}
+
+test('a part of the client that does not come is named, and works when it comes', { timeout: 60_000 }, async () => {
+  const room = `links-${++rooms}`
+  const key = 'a'.repeat(22)
+  const within = await context(server.origin)
+  let isBlocked = true
+  await within.route(/\/trust-[^/]*\.js/, (route) => (isBlocked ? route.abort() : route.continue()))
+  const first = await open(within, server.origin, room, { key })
+  const second = await open(await context(server.origin), server.origin, room, { key })
+  await until(async () => assert.match(String(await errors(first)), /^network: the part of the client for the room's key cannot be loaded: /), 15_000)
+  assert.deepEqual([await heard(first), await heard(second)], [[], []], 'something was said without a signature')
+  isBlocked = false
+  for (const page of [first, second]) await until(async () => assert.deepEqual(await heard(page), ['hello']), 30_000)
+  assert.deepEqual(await first.evaluate(() => [...room.peers.values()].map((peer) => peer.trust)), ['verified'])
+  assert.equal((await errors(first)).length, 1)
 })
 
 for (const kind of ['websocket', 'events', 'long-poll', 'short-poll']) {
