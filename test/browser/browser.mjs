@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { Writer } from './writer.mjs'
+
+export { sameText, until } from './writer.mjs'
 
 const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core')
 
@@ -40,23 +42,23 @@ export async function launchAt(path, ...more) {
 }
 
 /** The editor, open in a browser context of its own: another person's browser. */
-export class Editor {
+export class Editor extends Writer {
   /** What went wrong in the page. */
   faults = []
   /** Where its requests went. */
   origins = new Set()
 
   constructor(context, page, origin) {
+    super(page)
     this.context = context
-    this.page = page
     this.origin = origin
     this.content = page.locator('.cm-content')
     this.status = page.locator('#status-text')
     this.others = page.locator('#people li[data-peer]')
   }
 
-  /** Opens the editor as somebody called `name`; `query` adds to the address, the rest is for the browser context. */
-  static async open(browser, server, { room, name, query = '', address = `/?room=${room}${query}`, prepare, ...contextOptions }) {
+  /** Opens the editor as somebody called `name`; `query` adds to the address, `listen` gets the empty page, the rest is for the browser context. */
+  static async open(browser, server, { room, name, query = '', address = `/?room=${room}${query}`, prepare, listen, ...contextOptions }) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions })
     // Host candidates of pages with this permission are addresses, which need no multicast DNS.
     await context.grantPermissions(['camera', 'microphone', 'clipboard-read', 'clipboard-write'], { origin: server.origin })
@@ -65,6 +67,7 @@ export class Editor {
     editor.#watch()
     if (name !== undefined) await page.addInitScript(rememberName, name)
     if (prepare !== undefined) await page.addInitScript(prepare)
+    listen?.(page)
     await page.goto(server.origin + address)
     return editor
   }
@@ -87,13 +90,8 @@ export class Editor {
     })
   }
 
-  /** The text, as far as it is on the screen. */
-  text() {
-    return this.content.evaluate((content) => {
-      const copy = content.cloneNode(true)
-      for (const hint of copy.querySelectorAll('.cm-placeholder')) hint.remove()
-      return [...copy.querySelectorAll('.cm-line')].map((line) => line.textContent).join('\n')
-    })
+  look(run) {
+    return this.page.locator(':root').evaluate(run)
   }
 
   /** The whole text, as somebody gets it who selects and copies everything. */
@@ -111,40 +109,6 @@ export class Editor {
     await this.page.keyboard.press('Control+V')
   }
 
-  /** Types at the end of the text, key by key. */
-  async typeAtEnd(text, delay = 10) {
-    await this.content.focus()
-    await this.page.keyboard.press('Control+End')
-    await this.page.keyboard.type(text, { delay })
-  }
-
-  /** The others in the list: name, state, path and what it says in words. */
-  people() {
-    return this.others.evaluateAll((items) =>
-      items.map((item) => ({
-        name: item.querySelector('.name').textContent,
-        state: item.dataset.state,
-        path: item.dataset.path,
-        way: item.querySelector('.way').textContent,
-      })),
-    )
-  }
-
-  /** The names at the others' carets in the text. */
-  carets() {
-    return this.page.locator('.cm-content .caret').evaluateAll((carets) => carets.map((caret) => caret.dataset.name))
-  }
-
-  /** Waits until exactly these others are in the list, each connected. */
-  async connectedTo(...names) {
-    await until(async () => {
-      const people = await this.people()
-      const listed = people.map(({ name }) => name).sort()
-      assert.deepEqual(listed, [...names].sort())
-      for (const { name, state } of people) assert.equal(state, 'connected', `${name} is ${state}`)
-    }, 15_000)
-  }
-
   /** Fails when anything went wrong in the page, or it spoke to anybody but its own server. */
   assertClean({ serverWasGone = false } = {}) {
     const faults = this.faults.filter((fault) => !(serverWasGone && networkNoise.test(fault.replace(/^console: /, ''))))
@@ -159,31 +123,4 @@ export class Editor {
 
 function rememberName(name) {
   if (localStorage.getItem('parley.identity') === null) localStorage.setItem('parley.identity', JSON.stringify({ name, colour: 'teal' }))
-}
-
-/** Repeats a check until it holds; fails with its last failure once `within` milliseconds are over. Returns how many it took. */
-export async function until(check, within) {
-  const began = Date.now()
-  for (;;) {
-    try {
-      await check()
-      return Date.now() - began
-    } catch (error) {
-      if (!(error instanceof assert.AssertionError)) throw error
-      if (Date.now() - began > within) {
-        error.message = `still after ${within} ms: ${error.message}`
-        throw error
-      }
-      await sleep(15)
-    }
-  }
-}
-
-/** Waits until all these editors show the same text, and that text passes the check. */
-export function sameText(editors, check, within) {
-  return until(async () => {
-    const [first, ...others] = await Promise.all(editors.map((editor) => editor.text()))
-    for (const other of others) assert.equal(other, first)
-    check(first)
-  }, within)
 }

@@ -8,10 +8,11 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { keyboard } from './keyboard.mjs'
 
 const { WebSocket } = createRequire(new URL('../../web/package.json', import.meta.url))('ws')
 
-const executablePath = process.env.FIREFOX ?? '/usr/bin/firefox-esr'
+export const executablePath = process.env.FIREFOX ?? '/usr/bin/firefox-esr'
 const startWithin = 60_000 // ms
 
 /** Beside those that Firefox sets by itself when it is driven, mostly to stay silent. */
@@ -34,11 +35,12 @@ export class Firefox {
   #commands = 0
   #answers = new Map() // of commands by their number, as [resolve, reject]
 
-  static async launch() {
-    assert.ok(existsSync(executablePath), `no browser at ${executablePath}: install firefox-esr, or say in FIREFOX where it is`)
+  /** Starts the browser, or another program that does. */
+  static async launch(path = executablePath) {
+    assert.ok(existsSync(path), `no browser at ${path}: install firefox-esr, or say in FIREFOX where it is`)
     const firefox = new Firefox()
     try {
-      await firefox.#start()
+      await firefox.#start(path)
     } catch (error) {
       await firefox.close()
       throw error
@@ -46,12 +48,12 @@ export class Firefox {
     return firefox
   }
 
-  async #start() {
+  async #start(path) {
     this.#profile = await mkdtemp(join(tmpdir(), 'parley-firefox-'))
     const lines = Object.entries(preferences).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`)
     await writeFile(join(this.#profile, 'user.js'), lines.join(''))
     const flags = ['--headless', '--no-remote', '--profile', this.#profile, '--remote-debugging-port', '0']
-    const started = spawn(executablePath, flags, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HOME: this.#profile } })
+    const started = spawn(path, flags, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HOME: this.#profile } })
     this.#process = started
     for (const stream of [started.stdout, started.stderr]) stream.on('data', (bytes) => (this.#log += bytes))
     const deadline = Date.now() + startWithin
@@ -73,6 +75,10 @@ export class Firefox {
     const { userContext } = await this.#command('browser.createUserContext', {})
     const { context } = await this.#command('browsingContext.create', { type: 'tab', userContext, background: true })
     return {
+      goto: (url) => this.#command('browsingContext.navigate', { context, url, wait: 'complete' }),
+      reload: () => this.#command('browsingContext.reload', { context, wait: 'complete' }),
+      bringToFront: () => this.#command('browsingContext.activate', { context }),
+      keyboard: keyboard((actions) => this.#command('input.performActions', { context, actions })),
       evaluate: (run, argument) => this.#evaluate(context, run, argument),
       close: () => this.#command('browser.removeUserContext', { userContext }),
     }

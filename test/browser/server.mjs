@@ -101,7 +101,8 @@ export class Server {
   }
 }
 
-async function freePort(kind) {
+/** A port of the loopback address that nobody has. */
+export async function freePort(kind) {
   const socket = kind === 'tcp' ? createServer().listen(0, '127.0.0.1') : createSocket('udp4').bind(0, '127.0.0.1')
   await once(socket, 'listening')
   const { port } = socket.address()
