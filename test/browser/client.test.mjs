@@ -63,6 +63,7 @@ test('connections negotiated with delays, and restarted by both sides at once, e
           message: (channel, data) => arrived.push(parley.text(data)),
           dropped: (why) => faults.push(why),
           differ: (...names) => faults.push(JSON.stringify(names)),
+          doubted() {},
           measured() {},
           routed() {},
           fault: (cause) => faults.push(String(cause)),

@@ -52,6 +52,7 @@ async function joinAndRestart({ pairs: count, rounds }) {
         setup: () => setup,
         changed() {},
         open() {},
+        doubted() {},
         message: (peer, channel, data) => arrived.push(parley.text(data)),
         fault: (peer, cause) => faults.push(String(cause)),
         signal: (to, epoch, data) => {

@@ -26,6 +26,8 @@ export interface ConnectionEvents {
   dropped(why: string): void
   /** The names of channels that only this side has, and that only the other one has. */
   differ(here: readonly string[], there: readonly string[]): void
+  /** Packets to the peer, or from there, may go nowhere. */
+  doubted(): void
   measured(rtt: number): void
   routed(kind: Route['kind'], protocol: string | undefined): void
   fault(cause: unknown): void
@@ -111,6 +113,7 @@ export class Connection {
   }
 
   send(channel: string, data: Uint8Array): boolean {
+    this.#pulse?.sent()
     return this.#channels.get(channel)?.send(data) ?? false
   }
 
@@ -128,9 +131,9 @@ export class Connection {
     this.#pc.setConfiguration(configuration)
   }
 
-  /** Asks for a sign of life. */
-  probe(): void {
-    this.#pulse?.ask()
+  /** Asks for a sign of life; restarts where none comes soon, if that is wanted. */
+  probe(restarts = false): void {
+    this.#pulse?.ask(restarts ? () => this.restart() : undefined)
   }
 
   close(): void {
@@ -159,6 +162,7 @@ export class Connection {
         this.#events.measured(rtt)
       },
       changed: () => this.#events.changed(),
+      doubted: () => this.#events.doubted(),
       tick: () => {
         if (++this.#ticks % routeTicks === 2) void this.#look()
       },

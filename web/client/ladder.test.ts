@@ -330,6 +330,16 @@ test('two heartbeats of silence, or a page that woke, ask for a sign of life, wh
   assert.deepEqual([silent, woken, well].map(({ heard }) => heard.includes('lost')), [true, true, false])
 })
 
+test('silence that others noticed counts, and a sign of life has the rest of the two seconds', () => {
+  const it = setUp(['websocket'])
+  it.socket.prove()
+  it.ladder.wake(1000)
+  it.clock.pass(999)
+  assert.equal(it.heard.includes('lost'), false)
+  it.clock.pass(1)
+  assert.equal(it.heard.includes('lost'), true)
+})
+
 test('events that are held back later are left for polls, and not tried again at once', async () => {
   const it = setUp(['events', 'long-poll'])
   await it.newest('GET', '/frames').answer(200, answer(1))

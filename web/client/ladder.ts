@@ -134,12 +134,16 @@ export class Ladder {
     return this.#via === 'websocket' && !this.#uplink.isHeld
   }
 
-  /** Finds out quickly whether the link still works, and whether a better one does now. */
-  wake(): void {
+  /**
+   * Finds out quickly whether the link still works, and whether a better one does now.
+   *
+   * @param silence for how long, in milliseconds, others are waited for already
+   */
+  wake(silence = 0): void {
     const now = this.#env.clock.now()
     const current = this.#current
     for (const rung of this.#rungs) if (rung.stream === null) rung.next = Math.min(rung.next, now)
-    if (this.#isSocket) this.#ping(current!)
+    if (this.#isSocket) this.#ping(current!, silence)
     else if (current !== null) this.#fail(current, new SignalError('silent', unanswered), true)
     // The answer to a poll under way may be lost. One that opens a link stays: another would only be a rival.
     if (!this.#polls.isOpening) this.#polls.stop()
@@ -246,9 +250,9 @@ export class Ladder {
     else this.#fail(stream, new SignalError('silent', unanswered))
   }
 
-  #ping(stream: Stream): void {
+  #ping(stream: Stream, silence = 0): void {
     if (stream.pinged > 0) return
-    stream.pinged = this.#env.clock.now()
+    stream.pinged = this.#env.clock.now() - silence
     stream.link?.send('{"kind":"ping"}')
     this.#by(stream.pinged + pongTime)
   }

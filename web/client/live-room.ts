@@ -9,6 +9,7 @@ import { parseKey } from './key.ts'
 import type { Environment, JoinOptions } from './options.ts'
 import { watchPage } from './page.ts'
 import { loadPart } from './parts.ts'
+import { doubtTime } from './pulse.ts'
 import { randomText } from './random.ts'
 import { RemotePeer, type PeerContext } from './remote-peer.ts'
 import type { LeaveReason, LinkState, Room, RoomEvents, Self } from './room.ts'
@@ -45,6 +46,7 @@ export class LiveRoom implements Room {
   #count = 0 // connections begun and notes signed
   #saidNoRelay = false
   #relay: Promise<Parts['relay']> | null = null
+  #isLost = false // the link
 
   constructor(options: JoinOptions) {
     const env = environment(options.environment)
@@ -85,6 +87,7 @@ export class LiveRoom implements Room {
       changed: (peer) => this.#changed(peer),
       open: (peer, channel) => this.#peers.get(peer.id) === peer && this.#events.emit('open', peer, channel),
       message: (peer, channel, data) => this.#events.emit('message', peer, channel, data),
+      doubted: () => this.#signaling.wake(doubtTime),
       fault: (_, cause) => this.#fault(cause),
     }
     this.#listen()
@@ -198,6 +201,8 @@ export class LiveRoom implements Room {
   }
 
   #linked(state: LinkState): void {
+    const wasLost = this.#isLost
+    this.#isLost = state.name !== 'open'
     if (state.name === 'closed') {
       this.#unwatch()
       const { code } = state.error ?? {}
@@ -206,7 +211,7 @@ export class LiveRoom implements Room {
     if (state.name === 'open') {
       // Who left meanwhile was, or is soon, said to have left: nothing that the server says is lost with a link.
       for (const peer of this.#parked.values()) this.#unpark(peer)
-      for (const peer of this.#peers.values()) peer.signalingIsBack()
+      for (const peer of this.#peers.values()) peer.signalingIsBack(wasLost)
     }
     this.#events.emit('link', state)
     for (const peer of [...this.#peers.values()]) {

@@ -7,6 +7,13 @@ const interval = 2000
 /** After so many intervals without a sound the peer counts as dead. */
 const silentIntervals = 3
 
+/** Without an answer for so long there is doubt, in milliseconds; longer where answers take long. */
+export const doubtTime = 1000
+const doubtTimes = 4 // the round trip
+
+/** While messages are sent, pings are so often, in milliseconds: whoever types learns soon of packets that go nowhere. */
+const busyInterval = 500
+
 /** The kinds of message, in the first byte; a ping's own time follows, which the pong returns. */
 const ping = 0
 const pong = 1
@@ -19,6 +26,8 @@ export interface PulseEvents {
   measured(rtt: number, relayed: boolean): void
   /** The peer fell silent, or is heard again. */
   changed(): void
+  /** A ping has no answer yet: not here, or not from there, packets may go nowhere. Said once, until something is heard. */
+  doubted(): void
   /** Every interval, while open. */
   tick(): void
   closed(): void
@@ -37,6 +46,11 @@ export class Pulse {
   #quiet = 0 // whole intervals without a sound
   #heard = false // since the last tick
   #cancel = () => {}
+  #rtt = 0
+  #askedAt = 0
+  #cancelDoubt: (() => void) | null = null
+  #late: (() => void) | null = null
+  #isDoubted = false
 
   constructor(channel: DataChannel, clock: Clock, events: PulseEvents) {
     this.#channel = channel
@@ -62,20 +76,41 @@ export class Pulse {
   heard(): void {
     this.#heard = true
     this.#quiet = 0
+    this.#trust()
     if (!this.silent) return
     this.silent = false
     this.#events.changed()
   }
 
-  /** Asks for a sign of life now. */
-  ask(): void {
-    this.#send(ping, this.#clock.now())
+  /** Takes note that a message was sent. */
+  sent(): void {
+    if (this.#clock.now() - this.#askedAt >= busyInterval) this.ask()
+  }
+
+  /** Asks for a sign of life now; when there is doubt, or as soon as there is, `late` is called in place of the event. */
+  ask(late?: () => void): void {
+    if (!this.isOpen) return
+    this.#send(ping, (this.#askedAt = this.#clock.now()))
+    if (this.#isDoubted) return late?.()
+    this.#late = late ?? this.#late
+    this.#cancelDoubt ??= this.#clock.after(Math.max(doubtTime, doubtTimes * this.#rtt), () => {
+      this.#isDoubted = true
+      if (this.#late === null) this.#events.doubted()
+      else this.#late()
+    })
   }
 
   close(): void {
     this.#cancel()
+    this.#trust()
     this.#channel.onopen = this.#channel.onmessage = this.#channel.onclose = null
     this.#channel.close()
+  }
+
+  #trust(): void {
+    this.#cancelDoubt?.()
+    this.#cancelDoubt = this.#late = null
+    this.#isDoubted = false
   }
 
   #beat(): void {
@@ -97,7 +132,9 @@ export class Pulse {
     if (kind === ping) this.#send(pong, time)
     if (kind !== pong) return
     const rtt = this.#clock.now() - time
-    if (rtt >= 0 && rtt < 60_000) this.#events.measured(rtt, message.getUint8(1) === 1)
+    if (rtt < 0 || rtt >= 60_000) return
+    this.#rtt = rtt
+    this.#events.measured(rtt, message.getUint8(1) === 1)
   }
 
   #send(kind: number, time: number): void {

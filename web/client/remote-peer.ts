@@ -42,6 +42,8 @@ export interface PeerContext {
   changed(peer: RemotePeer): void
   open(peer: RemotePeer, channel: string): void
   message(peer: RemotePeer, channel: string, data: Uint8Array): void
+  /** Nothing is heard of a peer, perhaps since this side's network is another. */
+  doubted(): void
   fault(peer: RemotePeer, cause: unknown): void
 }
 
@@ -217,8 +219,10 @@ export class RemotePeer implements Peer {
     this.#relay?.resend(delay)
   }
 
-  signalingIsBack(): void {
+  /** @param wasLost whether it was gone; else it is of another kind now */
+  signalingIsBack(wasLost: boolean): void {
     this.#recovery.signalingIsBack()
+    if (wasLost && this.#health === 'connected') this.#connection?.probe(true) // what took the link may have taken the path
     this.#relay?.again()
   }
 
@@ -281,6 +285,7 @@ export class RemotePeer implements Peer {
         changed: () => this.#look(),
         open: (channel) => (this.#relay?.channels.includes(channel) ? this.#reach() : this.#context.open(this, channel)),
         message: (channel, data) => this.#context.message(this, channel, data),
+        doubted: () => this.#context.doubted(),
         measured: (rtt) => this.#measured(rtt),
         routed: (kind, protocol) => this.#routed(kind, protocol),
         dropped: (why) => this.#standing.drop(why),

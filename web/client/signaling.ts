@@ -100,9 +100,9 @@ export class Signaling {
     return true
   }
 
-  /** Something suggests that links and waits are out of date. */
-  wake(): void {
-    this.#ladder?.wake()
+  /** Something suggests that links and waits are out of date: the ladder is told. */
+  wake(silence?: number): void {
+    this.#ladder?.wake(silence)
     if (this.state.name === 'waiting') this.#step()
   }
 
