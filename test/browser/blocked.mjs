@@ -1,18 +1,13 @@
 // Networks in which something is blocked: a proxy that does not pass WebSockets on, and a namespace whose UDP is dropped.
-import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { executablePath, launchAt } from './browser.mjs'
+import { ip, Place } from './place.mjs'
 import { certificate } from './relay.mjs'
 import { Server } from './server.mjs'
 
 const { WebSocketServer } = createRequire(new URL('../../web/package.json', import.meta.url))('ws')
-const run = promisify(execFile)
 
 /** Starts a proxy in front of a server on a port of this host; `how` is what it does to WebSockets: refuse, hang or silence. */
 export async function withoutWebSockets(port, how) {
@@ -50,52 +45,31 @@ export async function withoutWebSockets(port, how) {
  * a word. Null outside of test/isolate.sh, where the routing is not the tests' to change.
  */
 export async function withoutUDP() {
-  if (await ip('link show uplink').then(() => false, () => true)) return null
-  const undo = []
+  const place = await Place.make()
+  if (place === null) return null
+  const undo = [() => place.close()]
   const close = async () => {
     for (const step of undo.reverse()) await step()
   }
   try {
-    const inside = spawn('unshare', ['--net', 'sh', '-c', 'echo made; exec sleep 600'], { stdio: ['ignore', 'pipe', 'inherit'] })
-    undo.push(() => inside.kill('SIGKILL'))
-    await once(inside.stdout, 'data')
-    const enter = ['--target', `${inside.pid}`, '--net']
-    await ip('link add name toward type veth peer name up0 netns', `${inside.pid}`)
-    undo.push(() => ip('link del toward'))
-    await ip(`addr add ${outer}/24 dev toward`)
-    await ip('link set toward up')
-    await run('nsenter', [...enter, 'sh', '-c', `ip link set lo up; ip addr add ${inner}/24 dev up0; ip link set up0 up; ip route add default via ${outer}`])
     // What comes from there over UDP is routed into a black hole, before it is found to be for this host.
     await ip('rule add pref 10 lookup local')
     await ip('rule del pref 0')
-    await ip('rule add pref 5 iif toward ipproto udp blackhole')
+    await ip(`rule add pref 5 iif ${place.router} ipproto udp blackhole`)
     undo.push(async () => {
       await ip('rule add pref 0 lookup local')
       await ip('rule del pref 10')
       await ip('rule del pref 5')
     })
-
-    const folder = await mkdtemp(join(tmpdir(), 'parley-namespace-'))
-    undo.push(() => rm(folder, { recursive: true, force: true }))
-    const entering = join(folder, 'chromium')
-    await writeFile(entering, `#!/bin/sh\nexec nsenter ${enter.join(' ')} ${executablePath} "$@"\n`, { mode: 0o755 })
-
-    const files = await certificate(`IP:${outer}`)
+    const files = await certificate(`IP:${place.outer}`)
     undo.push(() => files.remove())
-    const server = await Server.start(files, outer)
+    const server = await Server.start(files, place.outer)
     undo.push(() => server.stop())
-    const browser = await launchAt(entering, '--ignore-certificate-errors')
+    const browser = await launchAt(await place.program(executablePath), '--ignore-certificate-errors')
     undo.push(() => browser.close())
     return { origin: server.origin, browser, close }
   } catch (error) {
     await close()
     throw error
   }
-}
-
-const outer = '198.51.100.1'
-const inner = '198.51.100.2'
-
-function ip(words, ...more) {
-  return run('ip', [...words.split(' '), ...more])
 }
