@@ -25,6 +25,7 @@ const (
 // A channel ends with its connection: when that was lost or replaced, what had arrived can still be read, and then
 // comes [ErrLost]: messages that were on their way may be lost. The peer's next connection
 // brings another Channel, by [Peer.Open] and [Room.Accept]. When the peer has left, io.EOF comes instead.
+// A channel that goes through the server goes on over the connection that takes over.
 //
 // A reliable channel has to be read, or closed: when 256 KiB wait for the reader, no more is
 // taken, and after up to 1 MiB the sender has to wait, with all channels of the connection. Of a channel that is lossy or LatestOnly the oldest messages are
@@ -151,8 +152,8 @@ func (c *Channel) changed() {
 	}
 }
 
-// put adds a message that arrived, when there is room, and drops it when nobody can read it any more.
-func (c *Channel) put(message []byte) {
+// put adds a message that arrived, when there is room, and drops it when nobody can read it any more, or until closes.
+func (c *Channel) put(message []byte, until <-chan struct{}) {
 	for !isClosed(c.closed) {
 		c.mu.Lock()
 		for c.bytes >= inboxHigh && c.pipe.options.lossy() {
@@ -174,6 +175,8 @@ func (c *Channel) put(message []byte) {
 		case <-room:
 		case <-c.closed:
 		case <-c.pipe.ended:
+			return
+		case <-until:
 			return
 		}
 	}

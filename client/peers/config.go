@@ -47,9 +47,14 @@ type Config struct {
 	// RelayOnly lets nothing but relayed paths be used.
 	RelayOnly bool
 
+	// NoServerRelay lets no message go through the server, where two peers have no path to each other.
+	NoServerRelay bool
+
 	// API makes the connections, for an app with a [webrtc.SettingEngine] of its own: a UDP mux, say, or loopback addresses; see
 	// [NewAPI]. It must not detach data channels. Nil: one with the settings of [NewSettingEngine].
 	API *webrtc.API
+
+	haste time.Duration // tests divide by it what is waited for; 0: they do not
 }
 
 // ChannelOptions is how a channel behaves; both sides should say the same. The zero value is reliable and in order.
@@ -96,6 +101,7 @@ func (c Config) resolved() (settled, error) {
 	fault(c.AllowUnverified && c.Key == "", "AllowUnverified is set, and Key is not")
 
 	c.Channels = maps.Clone(c.Channels)
+	c.haste = cmp.Or(c.haste, 1)
 	c.MaxMessage = cmp.Or(c.MaxMessage, 64<<20)
 	c.Client.Instance = cmp.Or(c.Client.Instance, strings.ToLower(rand.Text()))
 	c.Client.Logger = cmp.Or(c.Client.Logger, slog.Default())

@@ -24,7 +24,7 @@ type connection struct {
 	pc          *webrtc.PeerConnection
 	negotiation *negotiation
 	pulse       *pulse           // nil: not yet
-	pipes       map[string]*pipe // nil: not yet
+	lines       map[string]*line // nil: not yet
 	lost        bool             // the other side closed it
 	closed      bool
 	ticks       int
@@ -156,9 +156,20 @@ func (c *connection) close(why error) {
 }
 
 func (c *connection) finish(why error) {
-	for _, p := range c.pipes {
+	for _, p := range c.pipes() {
 		p.finish(why)
 	}
+}
+
+// pipes are those that have no other way.
+func (c *connection) pipes() []*pipe {
+	var own []*pipe
+	for _, l := range c.lines {
+		if p := l.to.Load(); !p.relayed {
+			own = append(own, p)
+		}
+	}
+	return own
 }
 
 // end gives the connection up, so that another is begun.
@@ -169,7 +180,7 @@ func (c *connection) end(why error) {
 
 func (c *connection) gone() {
 	c.lost = true
-	for _, p := range c.pipes {
+	for _, p := range c.pipes() {
 		p.stop()
 	}
 	c.peer.check()
@@ -224,31 +235,28 @@ func (c *connection) createChannels(far []string) {
 	if !c.mine {
 		err = c.createPulse()
 	}
-	pipes := map[string]*pipe{}
+	lines := map[string]*line{}
 	for name, id := range identifiers(near, far, c.mine) {
 		if err == nil {
-			var p *pipe
-			if p, err = c.createChannel(name, id); err == nil {
-				pipes[name] = p
+			var l *line
+			if l, err = c.createLine(name, id); err == nil {
+				lines[name] = l
 			}
 		}
 	}
-	adopt := func() {
-		c.pipes = pipes
+	c.room.post(func() { // before anything comes
 		if c.closed {
-			c.finish(ErrLost)
 			return
+		}
+		c.lines = lines
+		for _, l := range lines {
+			c.bind(l)
 		}
 		if err != nil {
 			c.fault(errors.Join(ErrNegotiation, err))
 		}
 		c.peer.compare(near, far)
-	}
-	if !c.room.post(adopt) {
-		for _, p := range pipes {
-			p.finish(ErrClosed)
-		}
-	}
+	})
 }
 
 // identifiers returns those of the channels that both sides have: the order of names of the side that began the connection gives them.
@@ -264,38 +272,6 @@ func identifiers(near, far []string, mine bool) map[string]uint16 {
 		}
 	}
 	return ids
-}
-
-func (c *connection) createChannel(name string, id uint16) (*pipe, error) {
-	options := c.room.cfg.Channels[name]
-	ordered := !options.Unordered
-	dc, err := c.negotiated(name, id, &ordered, options.MaxRetransmits)
-	if err != nil {
-		return nil, err
-	}
-	p := newPipe(c.peer, name, options, c.room.cfg.MaxMessage, dc)
-	dc.OnOpen(func() {
-		c.later(func() {
-			if options.LatestOnly {
-				c.room.work.Go(p.runLatest)
-			}
-			c.peer.opened(p)
-		})
-	})
-	pulse := c.made
-	dc.OnMessage(func(m webrtc.DataChannelMessage) {
-		if !pulse.sound.Swap(true) {
-			c.later(pulse.heard)
-		}
-		err := ErrMessageDropped
-		if !m.IsString {
-			err = p.receive(m.Data)
-		}
-		if err != nil {
-			c.later(func() { c.peer.malformed(err) })
-		}
-	})
-	return p, nil
 }
 
 func (c *connection) measured(rtt time.Duration, relayed bool) {

@@ -28,6 +28,14 @@
 // arrives), and replaced when that does not help: then its channels end with [ErrLost], others open, and that is the moment to
 // compare what both sides have. A peer that falls silent is [Reconnecting] after 6 to 8 s.
 //
+// # Through the server
+//
+// Two peers without a path to each other, for 2 s, or 4 s after one was lost, send their messages through the server that signals: sealed, if
+// they have the room's key, in order and complete. The peer's [Path] is [Server] then. That is slow, and counts against
+// the server's limits. As soon as a connection is ready, the same channels go on over it, and nothing is lost or told twice. The other
+// way round a connection is given up for it as for another connection: its channels end with [ErrLost].
+// [Config.NoServerRelay] is for apps that would rather wait.
+//
 // # Messages
 //
 // A [Channel] keeps messages of any size apart, up to [Config.MaxMessage], in pieces of 16 KiB on the wire; and it is a [net.Conn],
@@ -44,7 +52,6 @@
 // What comes from a peer is bounded, whatever it sends: notes, candidates, connections that are being made, messages that are not complete. What is dropped is named by [Fault],
 // once for each peer and kind.
 //
-// Messages do not go through the server where two peers have no path to each other, as they do between browsers: give the server a
-// relay. Fresh credentials of relays reach living connections before the old ones expire, and are used from the
+// Fresh credentials of relays reach living connections before the old ones expire, and are used from the
 // next restart on.
 package peers

@@ -200,7 +200,8 @@ func TestAConnectionThatWasCutIsMended(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	s := serve(t, signaling.Config{})
 	var cut atomic.Bool
-	alice, bob := s.join("alice", Config{}), s.join("bob", Config{API: cuttable(t, &cut)})
+	alice := s.join("alice", Config{NoServerRelay: true}) // else the connection is given up
+	bob := s.join("bob", Config{NoServerRelay: true, API: cuttable(t, &cut)})
 	ac, bc := alice.open("bob", "chat"), bob.open("alice", "chat")
 	talk(alice, bob, ac, bc)
 	cut.Store(true)

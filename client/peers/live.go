@@ -85,7 +85,7 @@ func (r *Room) post(do func()) bool {
 // after has the room's goroutine call something later; only it may call after and cancel.
 func (r *Room) after(delay time.Duration, call func()) (cancel func()) {
 	cancelled := false
-	timer := time.AfterFunc(delay, func() {
+	timer := time.AfterFunc(delay/r.cfg.haste, func() {
 		r.post(func() {
 			if !cancelled {
 				call()
@@ -161,9 +161,10 @@ func (r *Room) hear(e client.Event) {
 		r.tell(LinkChanged(e))
 		if e.Link != client.Auto {
 			for _, p := range r.Peers() {
-				p.recovery.signalingIsBack()
+				p.signalingIsBack()
 			}
 		}
+		r.relinked()
 	case client.ICEChanged:
 		r.checkRelay()
 		for _, p := range r.Peers() {
@@ -187,6 +188,7 @@ func (r *Room) finish(err error) {
 		return
 	}
 	r.ended, r.link = true, client.Auto
+	r.relinked()
 	r.mu.Lock()
 	r.err = err
 	r.mu.Unlock()
@@ -196,8 +198,30 @@ func (r *Room) finish(err error) {
 			r.removeAll(reason, ErrLost)
 		}
 	}
+	if !errors.Is(err, ErrClosed) && !errors.Is(err, client.ErrClosed) {
+		for _, p := range r.Peers() {
+			if p.isRelayed() {
+				r.remove(p, Unreachable)
+			}
+		}
+	}
 	r.tell(Ended{err})
 }
+
+func (r *Room) isLinked() bool { return r.link != client.Auto }
+
+// relinked shows how those are doing whose messages go through the server.
+func (r *Room) relinked() {
+	for _, p := range r.Peers() {
+		if p.isRelayed() {
+			p.show()
+			r.changed(p)
+		}
+	}
+}
+
+// start starts a goroutine that ends before the room's stay does.
+func (r *Room) start(work func()) { r.work.Go(work) }
 
 // refused takes note that a note to a peer was refused.
 func (r *Room) refused(p *Peer, err error) {
@@ -297,7 +321,7 @@ func (r *Room) changed(p *Peer) {
 	case r.peers[p.id] != p: // it is being closed
 	case dead && !p.view.listed:
 		r.remove(p, Unreachable)
-	case dead && r.link == client.Auto:
+	case dead && !r.isLinked() && !p.isRelayed():
 		r.take(p)
 		r.parked[p.id] = p
 		r.tell(Left{p, Unreachable})

@@ -9,8 +9,10 @@ import (
 	"github.com/parley-rtc/parley/client"
 )
 
-// mailMost is how many notes wait for the server. More are dropped: recovery tries again.
-const mailMost = 1024
+const (
+	mailMost  = 1024         // notes that wait for the server. More are dropped: recovery tries again
+	piecesOut = mailMost / 2 // from then on pieces of messages are dropped, which are sent again: they keep no other note out
+)
 
 // mail hands notes to the session, which may make it wait.
 type mail struct {
@@ -35,7 +37,7 @@ func newMail(session *client.Session, failed func(*Peer, error)) *mail {
 // send sends a note to one session of a peer.
 func (m *mail) send(to *Peer, epoch int64, n *note) {
 	m.mu.Lock()
-	if len(m.letters) < mailMost {
+	if len(m.letters) < piecesOut || len(m.letters) < mailMost && n.kind != kindRelayed {
 		m.letters = append(m.letters, letter{to, epoch, n})
 	}
 	m.mu.Unlock()

@@ -18,8 +18,8 @@ const (
 	kindDescription = "description"
 	kindCandidates  = "candidates"
 	kindRenew       = "renew"
-	kindRelay       = "relay"   // read, and not answered: this package has no streams through the server
-	kindRelayed     = "relayed" // a piece of one
+	kindRelay       = "relay"
+	kindRelayed     = "relayed"
 	kindKey         = "key"
 )
 
@@ -77,21 +77,41 @@ type proof struct {
 	MAC    string `json:"mac"`
 }
 
+// isSigned says whether a note has a proof where there is a key.
+func (n *note) isSigned() bool {
+	return n.kind == kindDescription || n.kind == kindRelay
+}
+
 // MarshalJSON implements [json.Marshaler].
 func (n *note) MarshalJSON() ([]byte, error) {
 	fields := map[string]any{"kind": n.kind}
-	if n.kind != kindKey {
+	if n.proof != nil {
+		fields["proof"] = n.proof
+	}
+	switch n.kind {
+	case kindDescription, kindCandidates, kindRenew:
 		fields["generation"] = [2]int64{n.generation.epoch, n.generation.count}
 	}
 	switch n.kind {
 	case kindDescription:
 		fields["description"] = n.description
 		fields["channels"] = append([]string{}, n.channels...)
-		if n.proof != nil {
-			fields["proof"] = n.proof
-		}
 	case kindCandidates:
 		fields["candidates"] = n.candidates
+	case kindRelay:
+		fields["nonce"] = n.nonce
+		if n.echo != "" {
+			fields["echo"] = n.echo
+		}
+		fields["webrtc"] = n.webrtc
+		fields["channels"] = append([]string{}, n.channels...)
+	case kindRelayed:
+		fields["stream"], fields["n"] = n.stream, n.number
+		if n.data != nil {
+			fields["data"] = *n.data
+		} else {
+			fields["ack"] = *n.ack
+		}
 	case kindKey:
 		fields["key"] = n.key
 	}

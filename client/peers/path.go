@@ -20,6 +20,7 @@ type PathKind string
 const (
 	Direct  PathKind = "direct"
 	Relayed PathKind = "relay"
+	Server  PathKind = "server" // there is none: messages go through the server that signals, which is slow and limited
 )
 
 // route is a path as far as this side knows it.

@@ -16,30 +16,42 @@ const (
 	lowWater  = 256 << 10 // until there are so few
 )
 
-// pipe carries the messages of one channel over one connection.
+// carrier is what carries the chunks of a pipe: a data channel.
+type carrier interface {
+	Send(chunk []byte) error
+	BufferedAmount() uint64
+	SetBufferedAmountLowThreshold(bytes uint64)
+	OnBufferedAmountLow(call func())
+}
+
+var _ carrier = (*webrtc.DataChannel)(nil)
+
+// pipe carries the messages of one channel to a peer over one connection; or first through the server, until a connection takes over.
 type pipe struct {
 	peer       *Peer
 	name       string
 	options    ChannelOptions
 	maxMessage int
-	dc         *webrtc.DataChannel
 
 	over  chan struct{} // closed when nothing can be written any more
 	ended chan struct{} // closed when nothing will arrive any more
-	low   chan struct{} // capacity 1; tells a writer that there is room
+	low   chan struct{} // capacity 1; tells who sends that there is room in the connection
+	space chan struct{} // capacity 1; tells a writer that there is room in the backlog, or that nothing is in it
 
 	writing chan struct{} // capacity 1; held by who writes a message
-	nextID  uint32        // held by writing
-	chunk   []byte        // held by writing
+	nextID  uint32        // owned by who sends
+	chunk   []byte        // owned by who sends
 
 	fresh  chan struct{} // capacity 1; tells that there is another latest message
 	latest latest
 
-	in reassembly // owned by the goroutine that receives
+	relayed bool     // owned by the room's goroutine; messages go through the server
+	backlog *backlog // what waits to; nil: they never did
 
 	mu      sync.Mutex
 	channel *Channel // guarded by mu; in use by the app
 	why     error    // guarded by mu; set before ended is closed
+	dc      carrier  // guarded by mu; nil: not yet
 }
 
 // latest is the message that waits on a LatestOnly channel.
@@ -48,23 +60,44 @@ type latest struct {
 	message []byte // guarded by mu; nil: none
 }
 
-func newPipe(peer *Peer, name string, options ChannelOptions, maxMessage int, dc *webrtc.DataChannel) *pipe {
+func newPipe(peer *Peer, name string, options ChannelOptions, maxMessage int) *pipe {
 	p := &pipe{
-		peer: peer, name: name, options: options, maxMessage: maxMessage, dc: dc,
+		peer: peer, name: name, options: options, maxMessage: maxMessage,
 		over:    make(chan struct{}),
 		ended:   make(chan struct{}),
 		low:     make(chan struct{}, 1),
+		space:   make(chan struct{}, 1),
 		writing: make(chan struct{}, 1),
 		fresh:   make(chan struct{}, 1),
-		chunk:   make([]byte, 0, chunkSize),
-		in:      reassembly{limit: maxMessage},
 	}
 	p.channel = newChannel(p)
-	if !options.LatestOnly { // else the threshold is 0
+	return p
+}
+
+// attach has messages go over a connection from now on, first those that waited to go through the server. The room's goroutine calls it.
+func (p *pipe) attach(dc carrier, start func(func())) {
+	if !p.options.LatestOnly { // else the threshold is 0
 		dc.SetBufferedAmountLowThreshold(lowWater)
 	}
 	dc.OnBufferedAmountLow(func() { nudge(p.low) })
-	return p
+	p.chunk = make([]byte, 0, chunkSize)
+	p.relayed = false
+	p.mu.Lock()
+	p.dc = dc
+	p.mu.Unlock()
+	switch {
+	case p.options.LatestOnly:
+		start(p.runLatest)
+	case p.backlog != nil:
+		p.backlog.move()
+		start(p.flush)
+	}
+}
+
+func (p *pipe) attached() carrier {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dc
 }
 
 func nudge(c chan<- struct{}) {
@@ -84,23 +117,25 @@ func (p *pipe) current() *Channel {
 	return p.channel
 }
 
-// receive takes what arrived, and waits until there is room for it.
-func (p *pipe) receive(chunk []byte) error {
-	message, err := p.in.take(chunk)
-	if err != nil || message == nil {
-		return err
-	}
+// deliver hands over what arrived, and waits until there is room for it, or until closes.
+func (p *pipe) deliver(message []byte, until <-chan struct{}) {
 	p.mu.Lock()
 	channel := p.channel
 	p.mu.Unlock()
-	channel.put(message)
-	return nil
+	channel.put(message, until)
 }
 
 func (p *pipe) buffered() int {
+	n := 0
+	if dc := p.attached(); dc != nil {
+		n = int(dc.BufferedAmount())
+	}
+	if p.backlog != nil {
+		n += p.backlog.size()
+	}
 	p.latest.mu.Lock()
 	defer p.latest.mu.Unlock()
-	return len(p.latest.message) + int(p.dc.BufferedAmount())
+	return n + len(p.latest.message)
 }
 
 // stop tells that nothing can be written any more.
@@ -160,6 +195,9 @@ func (p *pipe) write(ctx context.Context, message []byte, closed, passed <-chan 
 		p.latest.message = append([]byte{}, message...)
 		p.latest.mu.Unlock()
 		nudge(p.fresh)
+		if p.backlog != nil {
+			p.backlog.wake()
+		}
 		return nil
 	}
 	wait := func(until <-chan struct{}) error {
@@ -185,20 +223,32 @@ func (p *pipe) write(ctx context.Context, message []byte, closed, passed <-chan 
 		return stop()
 	}
 	defer func() { <-p.writing }()
-	return p.send(message, highWater, wait)
+	for p.backlog != nil {
+		taken, past := p.backlog.add(message)
+		if taken {
+			return nil
+		}
+		if past {
+			break
+		}
+		if err := wait(p.space); err != nil {
+			return err
+		}
+	}
+	return p.send(p.attached(), message, highWater, wait)
 }
 
-// send gives a message to the connection, piece by piece, as long as fewer bytes than high are under way. The caller holds writing.
-func (p *pipe) send(message []byte, high uint64, wait func(<-chan struct{}) error) error {
+// send gives a message to the connection, piece by piece, as long as fewer bytes than high are under way. One at a time calls it.
+func (p *pipe) send(dc carrier, message []byte, high uint64, wait func(<-chan struct{}) error) error {
 	cut := chunker{message: message, id: p.nextID}
 	p.nextID++
 	for chunk := cut.next(p.chunk); chunk != nil; chunk = cut.next(p.chunk) {
-		for p.dc.BufferedAmount() >= high {
+		for dc.BufferedAmount() >= high {
 			if err := wait(p.low); err != nil {
 				return err
 			}
 		}
-		if err := p.dc.Send(chunk); err != nil {
+		if err := dc.Send(chunk); err != nil {
 			return errors.Join(p.end(ErrClosed), fmt.Errorf("peers: channel %q: %w", p.name, err))
 		}
 	}
@@ -215,8 +265,9 @@ func (p *pipe) runLatest() {
 			return ErrLost
 		}
 	}
+	dc := p.attached()
 	for wait(p.fresh) == nil {
-		for p.dc.BufferedAmount() > 0 { // what is newest then goes
+		for dc.BufferedAmount() > 0 { // what is newest then goes
 			if wait(p.low) != nil {
 				return
 			}
@@ -228,7 +279,7 @@ func (p *pipe) runLatest() {
 		if message == nil {
 			continue
 		}
-		if p.send(message, 1, wait) != nil {
+		if p.send(dc, message, 1, wait) != nil {
 			return
 		}
 	}

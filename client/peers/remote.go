@@ -26,6 +26,11 @@ type remote struct {
 	early      []*note    // candidates whose offer did not come yet
 	health     health
 	wasUp      bool
+	relay      *serverRelay  // nil: messages do not go through the server
+	ready      *connection   // the last one that was
+	doomed     *connection   // the one that was ready before a way through the server was wished for
+	deaf       bool          // the other side said that it has no WebRTC
+	route      route         // of the connection; its kind is "" while that is not known
 	rtt        time.Duration // 0: not measured
 	serial     int64         // of its last note that had a valid proof
 	unproven   bool          // something was believed without a proof, and may be in use still
@@ -47,7 +52,7 @@ func newPeer(room *Room, entry client.Peer) *Peer {
 		after:     room.after,
 		health:    connected,
 		isFirst:   p.offers,
-		canSignal: func() bool { return p.view.listed && room.link != client.Auto },
+		canSignal: func() bool { return p.canSignal() && !p.deaf },
 		restart: func() {
 			if p.connection != nil {
 				p.connection.restart()
@@ -55,7 +60,9 @@ func newPeer(room *Room, entry client.Peer) *Peer {
 		},
 		renew: p.renew,
 	}
+	p.createRelay()
 	p.recovery.update(none)
+	p.reach()
 	return p
 }
 
@@ -74,6 +81,9 @@ func (p *Peer) adopt(entry client.Peer) {
 			delay = 0
 		}
 		p.recovery.disturbed(delay)
+		if p.relay != nil {
+			p.relay.again()
+		}
 	}
 	if !listed || before.Name != entry.Name || before.Presence != entry.Presence || !bytes.Equal(before.Meta, entry.Meta) {
 		p.room.changed(p)
@@ -94,11 +104,21 @@ func (p *Peer) receive(data []byte) {
 	case kindKey:
 		p.refusedKey(n.key)
 		return
-	case kindRelay, kindRelayed:
+	case kindRelayed:
+		if p.relay != nil {
+			p.relay.piece(n)
+		}
 		return
-	}
-	if n.kind == kindDescription && !p.trusts(n) {
-		return
+	case kindDescription, kindRelay:
+		believed, proven := p.trusts(n)
+		if !believed {
+			return
+		}
+		if n.kind == kindRelay {
+			p.relayAsked(n, proven)
+			return
+		}
+		p.deaf = false
 	}
 	order := n.generation.compare(p.newest)
 	switch {
@@ -125,7 +145,18 @@ func (p *Peer) receive(data []byte) {
 
 // refused takes note that a note to this peer was refused, and may have mattered.
 func (p *Peer) refused(retryAfter time.Duration) {
-	p.recovery.disturbed(max(time.Second, retryAfter))
+	delay := max(time.Second, retryAfter)
+	p.recovery.disturbed(delay)
+	if p.relay != nil {
+		p.relay.resend(delay)
+	}
+}
+
+func (p *Peer) signalingIsBack() {
+	p.recovery.signalingIsBack()
+	if p.relay != nil {
+		p.relay.again()
+	}
 }
 
 // close ends the peer; why is what its channels return.
@@ -138,9 +169,12 @@ func (p *Peer) close(why error) {
 	p.mu.Lock()
 	p.why = why
 	p.view.state = Closed
-	p.open = map[string]*pipe{}
 	p.changed()
 	p.mu.Unlock()
+	p.shut(why, true)
+	if p.relay != nil {
+		p.relay.close()
+	}
 	p.drop(why)
 }
 
@@ -193,7 +227,7 @@ func (p *Peer) begin(g generation, mine bool) bool {
 		p.recovery.disturbed(time.Second)
 		return false
 	}
-	p.shut(ErrLost)
+	p.shut(ErrLost, false)
 	p.drop(ErrLost)
 	p.newest = g
 	p.early = nil
@@ -203,25 +237,27 @@ func (p *Peer) begin(g generation, mine bool) bool {
 		p.room.fault(p, err)
 	}
 	p.connection = c
-	p.rtt = 0
-	p.update(func(v *view) { v.path = Path{} })
+	p.rtt, p.route = 0, route{}
+	p.show()
 	p.check()
 	return c != nil
 }
 
-// shut takes the channels of a connection away from the app.
-func (p *Peer) shut(why error) {
+// shut takes channels away from the app: those of the connection, or also those that go through the server.
+func (p *Peer) shut(why error, also bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, pipe := range p.open {
-		pipe.finish(why)
+	for name, pipe := range p.open {
+		if also || !pipe.relayed {
+			pipe.finish(why)
+			delete(p.open, name)
+		}
 	}
-	p.open = map[string]*pipe{}
 }
 
 // send signs a note, if it is to be, and sends it.
 func (p *Peer) send(n *note) {
-	if k := p.room.keyring; k != nil && n.kind == kindDescription {
+	if k := p.room.keyring; k != nil && n.isSigned() {
 		p.room.serial++
 		k.prove(n, p.room.self(), p.party(), p.room.serial)
 	}
@@ -230,11 +266,11 @@ func (p *Peer) send(n *note) {
 
 func (p *Peer) party() party { return party{p.id, p.instance} }
 
-// trusts checks a note's proof, and tells of what is wrong with it.
-func (p *Peer) trusts(n *note) bool {
+// trusts checks a note's proof, and tells of what is wrong with it: whether it is to be believed, and whether it had one.
+func (p *Peer) trusts(n *note) (believed, proven bool) {
 	k := p.room.keyring
 	if k == nil {
-		return true
+		return true, false
 	}
 	err := k.check(n, p.party(), p.room.self(), p.serial)
 	if err == nil {
@@ -247,14 +283,14 @@ func (p *Peer) trusts(n *note) bool {
 			p.update(func(v *view) { v.verified = verified })
 			p.room.changed(p)
 		}
-		return true
+		return true, err == nil
 	}
 	if (errors.Is(err, ErrNoKey) || errors.Is(err, ErrOtherKey)) && !p.saidKey {
 		p.saidKey = true
 		p.send(&note{kind: kindKey, key: k.id})
 	}
 	p.tell(err, err)
-	return false
+	return false, false
 }
 
 // refusedKey takes note that the peer refused this side, and what its key is called.
@@ -308,15 +344,13 @@ func (p *Peer) check() {
 		return
 	}
 	p.health = now
-	state := Connecting
 	if now == connected {
 		p.wasUp = true
-		state = Connected
-	} else if p.wasUp {
-		state = Reconnecting
+		p.ready = p.connection
 	}
-	p.update(func(v *view) { v.state = state })
 	p.recovery.update(now)
+	p.reach()
+	p.show()
 	p.room.changed(p)
 }
 
@@ -326,17 +360,17 @@ func (p *Peer) measured(sample time.Duration) {
 		p.rtt = before + (sample-before)/4
 	}
 	p.rtt = max(p.rtt, 1)
-	visible := p.view.path.Kind != "" && (before == 0 || before.Round(time.Millisecond) != p.rtt.Round(time.Millisecond))
-	p.update(func(v *view) { v.path.RTT = p.rtt })
-	if visible {
+	p.show()
+	if p.route.kind != "" && (before == 0 || before.Round(time.Millisecond) != p.rtt.Round(time.Millisecond)) {
 		p.room.changed(p)
 	}
 }
 
 func (p *Peer) routed(r route) {
-	if path := p.view.path; path.Kind == r.kind && path.Protocol == r.protocol {
+	if p.route.kind == r.kind && p.route.protocol == r.protocol {
 		return
 	}
-	p.update(func(v *view) { v.path = Path{r.kind, r.protocol, p.rtt} })
+	p.route = r
+	p.show()
 	p.room.changed(p)
 }

@@ -1,11 +1,14 @@
 package peers
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"strconv"
 )
@@ -90,8 +93,10 @@ func signedMessage(n *note, from, to party, serial int64) []byte {
 	if n.kind == kindRelay {
 		texts = append(texts, n.nonce, n.echo, map[bool]string{false: "0", true: "1"}[n.webrtc])
 	} else {
-		texts = append(texts, strconv.FormatInt(n.generation.epoch, 10), strconv.FormatInt(n.generation.count, 10),
-			n.description.Type, n.description.SDP)
+		texts = append(texts, strconv.FormatInt(n.generation.epoch, 10), strconv.FormatInt(n.generation.count, 10))
+	}
+	if n.kind == kindDescription {
+		texts = append(texts, n.description.Type, n.description.SDP)
 	}
 	return signedText(append(texts, n.channels...)...)
 }
@@ -121,4 +126,51 @@ func (k *keyring) check(n *note, from, to party, last int64) error {
 		return ErrRepeated
 	}
 	return nil
+}
+
+// seal makes and opens what goes through the server in one direction of one stream. No two pieces of it have the same sort and number.
+type seal struct{ aead cipher.AEAD }
+
+// The sorts of what is sealed.
+const (
+	dataSort byte = 0
+	ackSort  byte = 1
+)
+
+// sealing returns the seal of what goes from one to the other, whose nonces are those of the stream.
+func (k *keyring) sealing(from, to party, fromNonce, toNonce string) (*seal, error) {
+	key, err := k.derive(32, "seal", from.id, from.instance, to.id, to.instance, fromNonce, toNonce)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	return &seal{aead}, err
+}
+
+func sealNonce(sort byte, n uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{sort, 7: 0}, n)
+}
+
+func (s *seal) close(sort byte, n uint32, plain []byte) []byte {
+	return s.aead.Seal(nil, sealNonce(sort, n), plain, nil)
+}
+
+// open returns nil when it was not sealed so.
+func (s *seal) open(sort byte, n uint32, sealed []byte) []byte {
+	plain, err := s.aead.Open([]byte{}, sealNonce(sort, n), sealed, nil)
+	if err != nil {
+		return nil
+	}
+	return plain
+}
+
+// newNonce makes the nonce of a stream, as text.
+func newNonce() string {
+	bytes := make([]byte, 16)
+	_, _ = rand.Read(bytes)
+	return base64url.EncodeToString(bytes)
 }

@@ -28,6 +28,13 @@ type vectors struct {
 			Note                                     json.RawMessage
 		}
 	}
+	Relay struct {
+		Key, Room string
+		Frames    []struct {
+			Says, From, FromInstance, To, ToInstance, FromNonce, ToNonce, Plain string
+			Note, Unsealed                                                      json.RawMessage
+		}
+	}
 	Notes struct {
 		Read    []json.RawMessage
 		Ignored []struct {
@@ -77,13 +84,11 @@ func TestVectorsOfNotes(t *testing.T) {
 			t.Errorf("%.100s: %v", text, err)
 			continue
 		}
-		if n.kind == kindRelay || n.kind == kindRelayed {
-			continue // never written
-		}
 		written, err := json.Marshal(n)
 		again, err2 := parseNote(written)
 		if err != nil || err2 != nil || again.kind != n.kind || again.generation != n.generation ||
-			len(again.candidates) != len(n.candidates) || !slices.Equal(again.channels, n.channels) {
+			len(again.candidates) != len(n.candidates) || (n.proof == nil) != (again.proof == nil) ||
+			again.nonce+again.echo+again.stream != n.nonce+n.echo+n.stream || again.number != n.number || again.webrtc != n.webrtc || !slices.Equal(again.channels, n.channels) {
 			t.Errorf("%s was written as %s: %v %v", text, written, err, err2)
 		}
 	}
@@ -199,5 +204,61 @@ func TestVectorsOfIdentifiers(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestVectorsOfTheWayThroughTheServer(t *testing.T) {
+	v := readVectors(t).Relay
+	key, err := parseKey(v.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := newKeyring(key, v.Room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range v.Frames {
+		s, err := k.sealing(party{f.From, f.FromInstance}, party{f.To, f.ToInstance}, f.FromNonce, f.ToNonce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := k.sealing(party{f.To, f.ToInstance}, party{f.From, f.FromInstance}, f.ToNonce, f.FromNonce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := parseNote(f.Note)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sort, text := dataSort, n.data
+		if text == nil {
+			sort, text = ackSort, n.ack
+		}
+		number := uint32(n.number)
+		plain, _ := hex.DecodeString(f.Plain)
+		sealed, _ := base64url.DecodeString(*text)
+		if got := s.close(sort, number, plain); string(got) != string(sealed) {
+			t.Errorf("%s: sealed it is %x, want %x", f.Says, got, sealed)
+		}
+		if got := s.open(sort, number, sealed); string(got) != string(plain) || got == nil {
+			t.Errorf("%s: unsealed it is %x, want %x", f.Says, got, plain)
+		}
+		for what, got := range map[string][]byte{
+			"of another sort":        s.open(1-sort, number, sealed),
+			"under another number":   s.open(sort, number+1, sealed),
+			"without its last byte":  s.open(sort, number, sealed[:len(sealed)-1]),
+			"without anything":       s.open(sort, number, nil),
+			"of the other direction": back.open(sort, number, sealed),
+		} {
+			if got != nil {
+				t.Errorf("%s: %s it is unsealed", f.Says, what)
+			}
+		}
+		if clear, err := parseNote(f.Unsealed); err != nil || clear.data != nil && *clear.data != base64url.EncodeToString(plain) {
+			t.Errorf("%s: %s, %v", f.Says, f.Unsealed, err)
+		}
+	}
+	if len(v.Frames) < 3 {
+		t.Errorf("only %d vectors", len(v.Frames))
 	}
 }

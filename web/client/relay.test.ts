@@ -7,6 +7,7 @@ import { parseKey } from './key.ts'
 import { Keyring } from './keyring.ts'
 import type { Note } from './note.ts'
 import { Relay } from './relay.ts'
+import { Stream } from './stream.ts'
 import { StillClock } from './testing/clock.ts'
 import { peers } from './testing/vectors.ts'
 
@@ -253,4 +254,23 @@ test('more than a mebibyte does not wait, but for one message', async () => {
   assert.equal(alice.relay.send('text', data), false)
   await wire.pass(2000)
   assert.deepEqual([alice.overConnection.length, alice.relay.buffered, alice.log.at(-1)], [10, 0, 'moved'])
+})
+
+test('a recipient that says again and again that it has no room yet keeps its stream, and one that says nothing does not', async () => {
+  for (const [answers, stuck] of [[true, 0], [false, 1]] as const) {
+    const clock = new StillClock()
+    let times = 0
+    const nothing = () => {}
+    const setup = { clock, channels: { text: {} }, maxMessage: 1e6, near: ['text'], far: ['text'], own: 'own', other: 'other', seals: null }
+    const stream = new Stream(setup, {
+      canSignal: () => true, send: nothing, message: nothing, dropped: nothing, forged: nothing, drained: nothing, stuck: () => times++,
+    })
+    stream.send('text', new Uint8Array(10))
+    for (let n = 1; n < 100; n++) {
+      clock.pass(1000)
+      if (answers) await stream.receive({ kind: 'relayed', stream: 'own', n, ack: 'AAAAAA' })
+    }
+    assert.equal(times, stuck)
+    stream.close()
+  }
 })

@@ -185,7 +185,8 @@ export class Stream {
 
   #acknowledged(upTo: number): void {
     const rest = this.#onWay.filter(({ n }) => n > upTo)
-    if (rest.length === this.#onWay.length) return
+    // The other side is there, and has no room: that is no reason for another stream.
+    if (rest.length === this.#onWay.length) return void (this.#vain = Math.min(this.#vain, 1))
     for (const { n, size, line } of this.#onWay) if (n <= upTo) line.bufferedAmount -= size
     this.#onWay = rest
     this.#vain = 0
