@@ -161,6 +161,9 @@ func TestWhatAServerDoesToTheWayThroughItIsFoundOut(t *testing.T) {
 			}
 		}), ErrChanged},
 		"sends bytes that nobody sealed": {sealed(func(note map[string]any, _ string) { note["data"] = "AABldmls" }), ErrChanged},
+		"renews what is no good": {func(note map[string]any) []map[string]any {
+			return []map[string]any{note, {"kind": kindRenew, "generation": []int64{maxWhole, maxWhole}}}
+		}, ErrNoKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it waits most of the time

@@ -79,7 +79,7 @@ type proof struct {
 
 // isSigned says whether a note has a proof where there is a key.
 func (n *note) isSigned() bool {
-	return n.kind == kindDescription || n.kind == kindRelay
+	return n.kind == kindDescription || n.kind == kindRelay || n.kind == kindRenew
 }
 
 // MarshalJSON implements [json.Marshaler].
@@ -145,6 +145,7 @@ func parseNote(data []byte) (*note, error) {
 		n.candidates = r.candidates()
 	case kindRenew:
 		n.generation = r.generation()
+		n.proof = r.proof()
 	case kindRelay:
 		n.nonce = r.nonce("nonce")
 		if r.has("echo") {

@@ -109,7 +109,7 @@ func (p *Peer) receive(data []byte) {
 			p.relay.piece(n)
 		}
 		return
-	case kindDescription, kindRelay:
+	case kindDescription, kindRelay, kindRenew:
 		believed, proven := p.trusts(n)
 		if !believed {
 			return

@@ -145,3 +145,24 @@ func TestConfigNamesItsFaults(t *testing.T) {
 		t.Error("a server without a scheme is taken")
 	}
 }
+
+func TestAServerCannotEndAConnection(t *testing.T) {
+	s := serve(t, generous)
+	m := s.meddled(t)
+	m.set(func(note map[string]any) []map[string]any {
+		if note["generation"] == nil {
+			return []map[string]any{note}
+		}
+		return []map[string]any{note, {"kind": kindRenew, "generation": note["generation"]}}
+	})
+	cfg := Config{Key: NewKey()}
+	alice, bob := s.join("alice", cfg), m.join("bob", cfg) // who came later begins connections
+	ac, bc := alice.open("bob", "chat"), bob.open("alice", "chat")
+	bob.until("the server is found out", func() bool {
+		return saw(bob, func(f Fault) bool { return errors.Is(f.Err, ErrNoKey) })
+	})
+	talk(alice, bob, ac, bc)
+	if g := bob.generation(bob.Peer("alice")); g.count != 1 {
+		t.Errorf("%d connections were begun", g.count)
+	}
+}

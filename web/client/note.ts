@@ -52,14 +52,14 @@ export type PieceNote = { readonly kind: 'relayed'; readonly stream: string; rea
 export type Note =
   | ConnectionNote
   /** This generation is no good, please begin another. */
-  | { readonly kind: 'renew'; readonly generation: Generation }
+  | { readonly kind: 'renew'; readonly generation: Generation; readonly proof?: Proof }
   | RelayNote
   | PieceNote
   /** Something was refused here, where the key has this name. */
   | { readonly kind: 'key'; readonly key: string }
 
 /** A note that has a proof, where there is a key. */
-export type SignedNote = Extract<Note, { kind: 'description' | 'relay' }>
+export type SignedNote = Extract<Note, { kind: 'description' | 'relay' | 'renew' }>
 
 /** The most candidates and channels taken out of one note. */
 const listLimit = 256
@@ -89,13 +89,14 @@ function optional(check: Check): Check {
 }
 
 const connection = { generation: isGeneration }
-const signed = { channels: listOf(isText), proof: optional(isProof) }
+const proven = { proof: optional(isProof) }
+const signed = { ...proven, channels: listOf(isText) }
 
 /** What the fields of each kind must be. */
 const shapes: { readonly [kind: string]: Readonly<Record<string, Check>> } = {
   description: { ...connection, ...signed, description: isDescription },
   candidates: { ...connection, candidates: listOf(isCandidate) },
-  renew: connection,
+  renew: { ...connection, ...proven },
   relay: { ...signed, nonce: isNonce, echo: optional(isNonce), webrtc: isBoolean },
   relayed: { stream: isNonce, n: isNumber, data: optional(isBase64), ack: optional(isBase64) },
   key: { key: isBase64 },

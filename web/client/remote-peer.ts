@@ -194,6 +194,7 @@ export class RemotePeer implements Peer {
       case 'relayed':
         return this.#relay?.piece(note)
       case 'relay':
+      case 'renew':
       case 'description': {
         const finding = await this.#standing.check(note)
         if (finding === null || this.#closed) return
@@ -257,10 +258,12 @@ export class RemotePeer implements Peer {
 
   #renew(): void {
     if (this.#context.setup() === null) return
-    if (!this.#offers) return this.#send({ kind: 'renew', generation: this.#newest })
+    if (!this.#offers) return this.#sign({ kind: 'renew', generation: this.#newest })
     // The next one compares greater in any case. What this peer counts to says nothing to the others.
     const [epoch, count] = this.#newest
-    this.#begin([Math.max(this.#context.epoch(), epoch), Math.max(this.#context.nextCount(), count + 1)], true)
+    const next = this.#context.nextCount()
+    const isSpent = count >= Number.MAX_SAFE_INTEGER // it was made up
+    this.#begin([Math.max(this.#context.epoch(), epoch + Number(isSpent)), isSpent ? next : Math.max(next, count + 1)], true)
   }
 
   #asked(generation: Generation, order: number): void {

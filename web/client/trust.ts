@@ -82,8 +82,9 @@ function message(note: SignedNote, from: Party, to: Party, serial: number): Uint
 
 /** What a note's signature covers beside who sends it to whom. */
 function signedFields(note: SignedNote): (string | number)[] {
-  const { kind, channels } = note
-  if (kind === 'relay') return [kind, note.nonce, note.echo ?? '', Number(note.webrtc), ...channels]
+  const { kind } = note
+  if (kind === 'relay') return [kind, note.nonce, note.echo ?? '', Number(note.webrtc), ...note.channels]
+  if (kind === 'renew') return [kind, ...note.generation]
   const { type, sdp = '' } = note.description
-  return [kind, ...note.generation, type, sdp, ...channels]
+  return [kind, ...note.generation, type, sdp, ...note.channels]
 }
