@@ -36,7 +36,7 @@ func parseBeat(m []byte) (beat, bool) {
 	if len(m) != pulseLength || m[0] != ping && m[0] != pong {
 		return beat{}, false
 	}
-	return beat{m[0], m[1] == 1, binary.BigEndian.Uint64(m[2:])}, true
+	return beat{m[0], m[1]&1 == 1, binary.BigEndian.Uint64(m[2:])}, true
 }
 
 // pulse knows whether a peer is alive, by pings over a channel of its own. The room's goroutine owns it.

@@ -127,6 +127,76 @@ test('a page and a Go program with one key verify each other, and refuse who has
   assert.deepEqual(result, { text: 'signed', trust: 'verified', dropped: 0, path: 'direct', errors: refused })
 })
 
+for (const [says, key] of [['sealed', 'AAECAwQFBgcICQoLDA0ODw'], ['in clear', undefined]]) {
+  test(`a page without WebRTC and a Go program talk through the server, ${says}`, { timeout: 60_000 }, async (t) => {
+    const server = await serve(page)
+    const context = await browser.newContext()
+    t.after(() => context.close())
+    const tab = await context.newPage()
+    await tab.goto(server.origin)
+    await tab.evaluate((key) => {
+      delete globalThis.RTCPeerConnection
+      globalThis.me = parley.member('detour', key && { key })
+    }, key)
+    run(t, 'echo', server, 'detour', ...(key ? ['-key', key] : []))
+    await tab.evaluate(() => parley.until('there is a way', () => me.log.includes('open text'), 30_000))
+    const result = await tab.evaluate(async () => {
+      const [peer] = me.room.peers.values()
+      const sent = [0, 1, 16_383, 16_384, 40_000].map((size) => parley.pattern(size))
+      for (const message of sent) peer.send('text', message)
+      await parley.until('all came back', () => me.messages.length === sent.length, 30_000)
+      const same = me.messages.every(({ data }, i) => parley.same(data, sent[i]))
+      return { same, trust: peer.trust, dropped: peer.dropped, path: peer.path.kind, errors: me.log.filter((line) => line.startsWith('error')) }
+    })
+    assert.deepEqual(result, { same: true, trust: key ? 'verified' : 'unverified', dropped: 0, path: 'server', errors: [] })
+  })
+}
+
+test('a page whose WebRTC finds no path and a Go program talk through the server, and move to a path without loss', { timeout: 90_000 }, async (t) => {
+  const server = await serve(page)
+  const context = await browser.newContext()
+  t.after(() => context.close())
+  const tab = await context.newPage()
+  await tab.goto(server.origin)
+  const key = 'AAECAwQFBgcICQoLDA0ODw'
+  const echo = run(t, 'echo', server, 'walled', '-key', key)
+  await until(async () => assert.match(echo.output, /^joined/), 10_000)
+  await tab.evaluate((key) => {
+    globalThis.walled = true
+    globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(configuration) {
+        super({ ...configuration, ...(walled && { iceServers: [], iceTransportPolicy: 'relay' }) })
+      }
+    }
+    globalThis.me = parley.member('walled', { key })
+  }, key)
+  await tab.evaluate(() => parley.until('there is a way', () => me.log.includes('open text'), 30_000))
+  const result = await tab.evaluate(async () => {
+    const [peer] = me.room.peers.values()
+    const kinds = [peer.path.kind]
+    let sent = 0
+    const say = async () => {
+      peer.send('text', parley.bytes(String(sent++)))
+      await parley.sleep(5)
+    }
+    for (let i = 0; i < 20; i++) await say()
+    walled = false
+    for (const pc of me.connections) {
+      if (pc.connectionState === 'closed') continue
+      pc.setConfiguration({ ...pc.getConfiguration(), iceTransportPolicy: 'all' })
+      pc.restartIce()
+    }
+    for (const end = Date.now() + 40_000; peer.path.kind === 'server' && Date.now() < end; ) await say()
+    for (let i = 0; i < 20; i++) await say()
+    await parley.until('all came back', () => me.messages.length === sent, 30_000)
+    kinds.push(peer.path.kind)
+    const inOrder = me.messages.every(({ data }, i) => parley.text(data) === String(i))
+    return { kinds, inOrder, trust: peer.trust, dropped: peer.dropped, opened: me.log.filter((line) => line.startsWith('open')), errors: me.log.filter((line) => line.startsWith('error')) }
+  })
+  assert.deepEqual(result, { kinds: ['server', 'direct'], inOrder: true, trust: 'verified', dropped: 0, opened: ['open text'], errors: [] })
+  assert.doesNotMatch(echo.output, /lost/)
+})
+
 test('a Go program is among the people of an editor’s room, and is told of the text', { timeout: 60_000 }, async (t) => {
   const server = await serve()
   const ada = await Editor.open(browser, server, { room: 'garden', name: 'Ada' })
