@@ -12,6 +12,7 @@ export async function buildPages(names) {
   for (const name of names) {
     const result = await build({
       ...browserBuild,
+      alias: {}, // those are the editor's: others get what they ask for
       absWorkingDir: here,
       entryPoints: [`pages/${name}.js`],
       define: { global: 'globalThis', 'process.env.NODE_ENV': '"production"' },

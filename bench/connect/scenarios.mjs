@@ -26,8 +26,9 @@ class Stage {
     return context.newPage()
   }
 
-  open(page, number) {
-    return page.goto(`${this.origin}/bench/${this.name}.html?room=${this.room}&number=${number}`)
+  async open(page, number) {
+    await page.goto(`${this.origin}/bench/${this.name}.html?room=${this.room}&number=${number}`)
+    if (!(await page.evaluate(() => 'bench' in globalThis))) throw new Error(`the page of ${this.name} does not run`)
   }
 
   async close() {
