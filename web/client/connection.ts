@@ -13,6 +13,8 @@ export interface ConnectionSetup {
   readonly channels: Readonly<Record<string, ChannelOptions>>
   readonly maxMessage: number
   readonly clock: Clock
+  /** Whether what is sent goes out at once, and needs no request of its own. */
+  readonly isPrompt: () => boolean
 }
 
 /** What a connection tells. */
@@ -66,6 +68,7 @@ export class Connection {
     const pc = (this.#pc = new setup.RTCPeerConnection(setup.configuration))
     pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => events.changed()
     this.#negotiation = new Negotiation(pc, mine, setup.clock, {
+      isPrompt: setup.isPrompt,
       offered: () => {
         if (mine) return
         this.#createPulse()

@@ -23,7 +23,7 @@ interface Request {
 /** Lets everything happen that waits for nothing else. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-function setUp(links: readonly LinkKind[] = linkKinds, memory = new Memory('http://h', false)) {
+function setUp(links: readonly LinkKind[] = linkKinds, memory = new Memory('http://h', false), joinTime = 0) {
   const clock = new StillClock()
   const heard: string[] = []
   const requests: Request[] = []
@@ -82,7 +82,7 @@ function setUp(links: readonly LinkKind[] = linkKinds, memory = new Memory('http
   })
   const session = new Session({
     session: 's', secret: 'x', peer: 'alice', epoch: 5, at: 0, peers: [], iceServers: [], ttl: 0, heartbeat: 25, frameLimit: 65_536,
-  })
+  }, joinTime)
   const make = () =>
     new Ladder(session, new Endpoints('http://h', 'r', env), env, links, memory, {
       opened: (via) => heard.push(via),
@@ -125,10 +125,12 @@ test('a WebSocket is in use when it has answered a ping, and not before', () => 
   assert.deepEqual(numbers(socket.sent), [3, 4], 'what the server has is not sent again')
 })
 
-test('polls begin at once, at 0.3, 0.6 and 1 s, and then wait longer and longer, while the WebSocket hangs', async () => {
+test('polls begin 0.1 s after the WebSocket, again after 0.3, 0.6 and 1 s, and then wait longer and longer, while it hangs', async () => {
   const it = setUp()
+  it.clock.pass(99)
+  assert.equal(it.count('GET', '/frames'), 0)
   for (const at of [0, 300, 600, 1000]) {
-    it.clock.pass(at - (it.clock.now() - 1_000_000))
+    it.clock.pass(100 + at - (it.clock.now() - 1_000_000))
     assert.match(it.newest('GET', '/frames').path, at === 0 ? /^\/frames$/ : /^\/frames\?link=1$/)
     await it.newest('GET', '/frames').answer(200, answer(1))
   }
@@ -138,6 +140,25 @@ test('polls begin at once, at 0.3, 0.6 and 1 s, and then wait longer and longer,
     it.clock.pass(wait * 1000)
     await it.newest('GET', '/frames').answer(200, answer(1))
   }
+})
+
+test('polls leave a WebSocket more time where the join took long, but no more than a second', () => {
+  for (const [joinTime, pollsAfter] of [[50, 300], [1000, 1000]] as const) {
+    const it = setUp(linkKinds, undefined, joinTime)
+    it.clock.pass(pollsAfter - 1)
+    assert.equal(it.count('GET', '/frames'), 0)
+    it.clock.pass(1)
+    assert.equal(it.count('GET', '/frames'), 1)
+  }
+})
+
+test('polls begin at once when the WebSocket is refused, or did not win before', () => {
+  const refused = setUp()
+  refused.socket.end(1006)
+  refused.clock.pass(0)
+  const memory = new Memory('http://h', false)
+  memory.via = 'long-poll'
+  for (const it of [refused, setUp(linkKinds, memory)]) assert.equal(it.count('GET', '/frames'), 1)
 })
 
 test('a wait that is cut is halved, once the server answers a poll that does not wait, and remembered', async () => {
@@ -186,6 +207,7 @@ test('a network that is gone is not taken for one that cuts', async () => {
 
 test('frames go up by one POST after the other until a link is in use, and again on that link if they were not received', async () => {
   const it = setUp()
+  it.clock.pass(100)
   it.send(1)
   it.send(2)
   assert.equal(it.count('POST', '/frames'), 1)
@@ -239,9 +261,10 @@ test('what is over the rate is sent again after the wait, on any link', async ()
 
 test('events are in use after a POST has said so, a second after their first frame', async () => {
   const it = setUp()
+  it.clock.pass(100)
   await it.newest('GET', '/frames').answer(200, answer(1))
   it.socket.end(1006)
-  it.clock.pass(699)
+  it.clock.pass(599)
   assert.equal(it.count('GET', '/events'), 0)
   it.clock.pass(1)
   const write = await it.newest('GET', '/events').stream()
@@ -269,6 +292,7 @@ test('a link that does not prove itself in eight seconds is given up, and tried 
 
 test('frames come once and in order, over whatever link', async () => {
   const it = setUp()
+  it.clock.pass(100)
   await it.newest('GET', '/frames').answer(200, answer(1, { frames: [it.signal(1), it.signal(2)] }))
   it.socket.prove(2)
   for (const n of [1, 2, 3]) it.socket.say(it.signal(n))
@@ -389,6 +413,7 @@ test('how a link ends says what helps', () => {
 
 test('a probe that is older than the poll in use is replaced, and not believed to say anything of the session', async () => {
   const it = setUp()
+  it.clock.pass(100)
   await it.newest('GET', '/frames').answer(200, answer(5))
   it.socket.prove(4)
   assert.ok(it.sockets[0]!.closed)
@@ -447,6 +472,7 @@ test('when no link works, that is said, and nothing more is done', async () => {
 
 test('a ladder that is closed does nothing more, whatever still comes', async () => {
   const it = setUp()
+  it.clock.pass(100)
   it.send(1)
   const poll = it.newest('GET', '/frames')
   const post = it.newest('POST', '/frames')

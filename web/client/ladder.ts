@@ -20,6 +20,8 @@ import type { Session } from './session.ts'
 import { Uplink } from './uplink.ts'
 
 /** Milliseconds. */
+const pollsAfter = 100 // and four times what the join took, polls begin after a WebSocket, which one that opens a link could supersede
+const pollsWithin = 1000 // but no later
 const eventsAfter = 700 // events are tried so long after a WebSocket
 const betterAfter = 5000 // what did not work here before is tried so long after what did
 const proofTime = 8000 // for a link to open and to prove itself
@@ -65,6 +67,7 @@ export class Ladder {
   readonly #uplink: Uplink
   readonly #seat: Seat
   readonly #began: number
+  readonly #pollsAt: number // the first
   #current: Stream | null = null // in use
   #via: LinkKind | null = null // what is in use, polls too
   #error = new SignalError('network', unanswered)
@@ -118,7 +121,8 @@ export class Ladder {
       },
       strays: () => this.#mayStray(),
     })
-    this.#polls.rhythm.begin(now, best < 2 && this.#rungs.length > 0)
+    this.#pollsAt = now + (best === 0 && kinds[0] === 'websocket' ? Math.min(pollsAfter + 4 * session.joinTime, pollsWithin) : 0)
+    this.#polls.rhythm.begin(this.#pollsAt, best < 2 && this.#rungs.length > 0)
     this.#step()
   }
 
@@ -327,6 +331,7 @@ export class Ladder {
     stream.rung.failed(now, isInnocent || (stream.used > 0 && (error.code === 'silent' ? stream.heard : now) - stream.used >= steadyTime), this.#random())
     const inUse = stream === this.#current
     this.#error = error
+    if (now < this.#pollsAt) this.#polls.rhythm.next = now // nothing is left to wait for
     if (inUse) this.#lose(isInnocent ? 0 : this.#random() * signalingBackoff.base) // others may have lost theirs with it
   }
 

@@ -47,6 +47,7 @@ export class LiveRoom implements Room {
   #saidNoRelay = false
   #relay: Promise<Parts['relay']> | null = null
   #isLost = false // the link
+  #isFresh = false // joined just now, so that the server can be reached though no link is in use yet
 
   constructor(options: JoinOptions) {
     const env = environment(options.environment)
@@ -70,7 +71,7 @@ export class LiveRoom implements Room {
           : { channels, maxMessage, nonce: () => randomText(env.random, 16), load: () => (this.#relay ??= this.#loadRelay(env)) },
       self: () => ({ peer: this.#reply?.peer ?? '', instance: this.#signaling.instance }),
       epoch: () => this.#reply?.epoch ?? 0,
-      isLinked: () => this.link.name === 'open',
+      isLinked: () => this.#isFresh || this.link.name === 'open',
       signal: (to, epoch, data) => this.#signaling.send({ kind: 'signal', to, epoch, data }),
       nextCount: () => ++this.#count,
       check: this.#check,
@@ -83,6 +84,7 @@ export class LiveRoom implements Room {
               channels,
               maxMessage,
               clock: env.clock,
+              isPrompt: () => this.#signaling.isPrompt,
             },
       changed: (peer) => this.#changed(peer),
       open: (peer, channel) => this.#peers.get(peer.id) === peer && this.#events.emit('open', peer, channel),
@@ -105,6 +107,14 @@ export class LiveRoom implements Room {
     if (env.RTCPeerConnection === undefined) void this.#context.relay?.load()
     if (signal?.aborted) this.leave()
     else this.#signaling.start()
+    // A page's first connection takes a browser long to make; it may do that while the server is asked.
+    env.clock.after(0, () => {
+      try {
+        new env.RTCPeerConnection!().close()
+      } catch {
+        // There is no WebRTC, or no connection can be had just now.
+      }
+    })
   }
 
   get self(): Self | null {
@@ -203,6 +213,7 @@ export class LiveRoom implements Room {
   #linked(state: LinkState): void {
     const wasLost = this.#isLost
     this.#isLost = state.name !== 'open'
+    this.#isFresh = false
     if (state.name === 'closed') {
       this.#unwatch()
       const { code } = state.error ?? {}
@@ -224,6 +235,7 @@ export class LiveRoom implements Room {
   #joined(reply: JoinReply): void {
     const before = this.#reply
     this.#reply = reply
+    this.#isFresh = true
     // Under another id this side is somebody new to the others.
     if (before !== null && before.peer !== reply.peer) this.#removeAll('replaced')
   }

@@ -1,7 +1,8 @@
 import type { Clock } from './options.ts'
 
-/** Candidates found within so many milliseconds of the first one go in one message. */
+/** Candidates found within so many milliseconds of the first one go in one message, where each message needs a request. */
 const batchTime = 20
+const promptTime = 2
 
 /** The most candidates kept that came before their description. */
 const earlyLimit = 256
@@ -13,6 +14,8 @@ export type Step =
 
 /** What a negotiation needs and tells. */
 export interface NegotiationEvents {
+  /** Whether what is sent goes out at once, and needs no request of its own. */
+  readonly isPrompt: () => boolean
   /** The first offer of the other side is applied: now is the time to create channels. */
   offered(): void
   send(step: Step): void
@@ -46,7 +49,7 @@ export class Negotiation {
     pc.onnegotiationneeded = () => void this.#offer()
     pc.onicecandidate = ({ candidate }) => {
       this.#batch.push(candidate?.toJSON() ?? null)
-      this.#cancelBatch ??= clock.after(batchTime, () => this.#flush())
+      this.#cancelBatch ??= clock.after(events.isPrompt() ? promptTime : batchTime, () => this.#flush())
     }
   }
 

@@ -66,7 +66,11 @@ export class Session {
   #acked = 0
   #unackedBytes = 0
 
-  constructor(readonly reply: JoinReply) {}
+  /** @param joinTime how long the reply took, in milliseconds */
+  constructor(
+    readonly reply: JoinReply,
+    readonly joinTime = 0,
+  ) {}
 
   /** Takes note of a downlink frame, and says whether it is to be handled, was had already, or shows that some are missing. */
   take(n: number, bytes: number): 'next' | 'had' | 'gap' {

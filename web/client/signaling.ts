@@ -80,6 +80,11 @@ export class Signaling {
     return this.#who.now
   }
 
+  /** Whether a frame that is sent now goes out at once, by a link that needs no further request. */
+  get isPrompt(): boolean {
+    return this.#ladder?.isPrompt === true
+  }
+
   start(): void {
     this.#step()
   }
@@ -135,7 +140,7 @@ export class Signaling {
   /** Leaves the room for good. */
   leave(): void {
     if (this.state.name === 'closed') return
-    if (this.#ladder?.isPrompt) this.send({ kind: 'leave' })
+    if (this.isPrompt) this.send({ kind: 'leave' })
     else if (this.#session !== null) this.#endpoints.leave(this.#session.reply)
     this.#stop()
   }
@@ -180,13 +185,14 @@ export class Signaling {
     try {
       const token = await askToken(this.#token, this.#env.clock)
       if (turn !== this.#turn) return
+      const began = this.#env.clock.now()
       const reply = await this.#endpoints.join(join.body, token)
       if (turn !== this.#turn) {
         // Nobody needs the session; except that a page which went away may resume it by what it has kept.
         if (this.state.name === 'closed') this.#endpoints.leave(reply)
         return
       }
-      this.#joined(reply, join.who)
+      this.#joined(reply, join.who, this.#env.clock.now() - began)
     } catch (cause) {
       if (turn !== this.#turn) return
       const error = SignalError.of(cause)
@@ -194,9 +200,9 @@ export class Signaling {
     }
   }
 
-  #joined(reply: JoinReply, who: Who): void {
+  #joined(reply: JoinReply, who: Who, took: number): void {
     this.#joining = null
-    this.#session = new Session(reply)
+    this.#session = new Session(reply, took)
     this.#wanted = { peer: reply.peer }
     const since = this.#who.joined(who, reply.name)
     if (since !== null) this.change(since)
