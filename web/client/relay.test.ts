@@ -261,7 +261,7 @@ test('a recipient that says again and again that it has no room yet keeps its st
     const clock = new StillClock()
     let times = 0
     const nothing = () => {}
-    const setup = { clock, channels: { text: {} }, maxMessage: 1e6, near: ['text'], far: ['text'], own: 'own', other: 'other', seals: null }
+    const setup = { clock, Channel, channels: { text: {} }, maxMessage: 1e6, near: ['text'], far: ['text'], own: 'own', other: 'other', seals: null }
     const stream = new Stream(setup, {
       canSignal: () => true, send: nothing, message: nothing, dropped: nothing, forged: nothing, drained: nothing, stuck: () => times++,
     })

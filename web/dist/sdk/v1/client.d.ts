@@ -384,7 +384,6 @@ interface Room {
  * room.on('message', (peer, channel, data) => show(peer.name, new TextDecoder().decode(data)))
  */
 declare function join(options: JoinOptions): Room;
-type Bytes = Uint8Array<ArrayBuffer>;
 /**
  * Makes a key for a room: 128 random bits, as text that fits into the fragment of a link. Whoever has it can check that no
  * server changed what peers tell each other; so it must never be sent to one.
@@ -395,27 +394,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
  */
 declare function newKey(): string;
 /** The bytes of a room's key. Throws a TypeError or RangeError that says what is wrong with it, but never what it is. */
-declare function parseKey(key: string | Uint8Array): Bytes;
-/** Texts in an order and with bounds that nobody can mistake. */
-declare function fields(...texts: readonly (string | number)[]): Bytes;
-/** Signs, checks and seals by a room's key. */
-declare class Keyring {
-    #private;
-    /** The name of the key, which says nothing of it. */
-    readonly id: Promise<string>;
-    constructor(subtle: SubtleCrypto, key: Bytes, room: string);
-    sign(message: Bytes): Promise<string>;
-    verify(message: Bytes, mac: string): Promise<boolean>;
-    /** What seals one direction of what goes through the server. */
-    sealing(...context: readonly string[]): Promise<Seal>;
-}
-/** Seals or opens one direction of a relay stream. No two pieces of it may have the same sort and number. */
-interface Seal {
-    close(sort: number, n: number, plain: Bytes): Promise<Bytes>;
-    /** Null when it was not sealed so. */
-    open(sort: number, n: number, sealed: Bytes): Promise<Bytes | null>;
-}
-export {};
+declare function parseKey(key: string | Uint8Array): Uint8Array<ArrayBuffer>;
 export { SignalError };
 export { join };
 export { newKey };
