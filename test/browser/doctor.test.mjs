@@ -1,6 +1,7 @@
 // The connection doctor's page: on a server where all is open, behind a proxy that refuses WebSockets, and in a network that drops UDP.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { faults } from './axe.mjs'
 import { launch } from './browser.mjs'
 import { withoutUDP, withoutWebSockets } from './blocked.mjs'
 import { certificate } from './relay.mjs'
@@ -103,7 +104,8 @@ test('a network that drops UDP is found out', { timeout: 120_000 }, async (t) =>
   const network = await withoutUDP()
   if (network === null) return t.skip('no network of its own can be made here')
   t.after(() => network.close())
-  const { rows, verdict } = await run(t, network.browser, network.origin)
+  const { page, rows, verdict } = await run(t, network.browser, network.origin)
+  assert.deepEqual(await faults(page), [])
   const udp = bad(rows)
   assert.deepEqual(udp.map(({ outcome }) => outcome), ['fail', 'fail'])
   assert.match(udp[0].text, /STUN over UDP.*(no answer).*a firewall drops UDP/i)

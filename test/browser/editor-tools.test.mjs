@@ -123,7 +123,7 @@ for (const colorScheme of ['light', 'dark']) {
     await ada.content.focus()
     await ada.page.keyboard.press('Escape')
     const order = []
-    for (let i = 0; i < 11; i++) {
+    for (let i = 0; i < 12; i++) {
       await ada.page.keyboard.press('Tab')
       const { name, ring } = await ada.page.evaluate(() => {
         const { activeElement: active } = document
@@ -135,7 +135,7 @@ for (const colorScheme of ['light', 'dark']) {
     }
     assert.deepEqual(order, [
       'own-colour', 'own-name', 'Follow Bob', 'write-link', 'Copy the link to write', 'read-link', 'Copy the link to read',
-      'copy-all', 'save-md', 'save-txt', 'A',
+      'copy-all', 'save-md', 'save-txt', 'SUMMARY', 'A',
     ])
     ada.assertClean()
   })

@@ -49,6 +49,6 @@ export function wireActions({ room, text, undo, redo, readOnly }: Actions): (sta
 function wireFile(id: string, words: string, save: () => void, name: IconName = 'download'): void {
   const button = byId(id, HTMLButtonElement)
   button.append(icon(name), words)
-  button.setAttribute('aria-label', button.title)
+  button.setAttribute('aria-label', `${button.title}, ${words}`)
   button.addEventListener('click', save)
 }

@@ -31,8 +31,14 @@ export function wireProfile(initial: Identity, changed: (identity: Identity) => 
     else set({ ...identity, name: tidy })
   })
   name.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') name.value = identity.name
-    if (event.key === 'Enter' || event.key === 'Escape') name.blur()
+    if (event.key !== 'Enter' && event.key !== 'Escape') return
+    if (event.key === 'Escape') {
+      event.stopPropagation() // one key, one thing
+      name.value = identity.name
+    }
+    // On a phone its keyboard is to go; elsewhere the focus stays, or the next Tab would begin anywhere.
+    if (matchMedia('(pointer: coarse)').matches) name.blur()
+    else name.select()
   })
 
   name.after(icon('pencil'))

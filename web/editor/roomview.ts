@@ -29,6 +29,7 @@ export class RoomView {
   #relayMissing = false
   #kept: Kept = { state: 'opening' }
   #followed: { readonly peer: string; readonly name: string } | null = null
+  #followedFrom: Element | null = null // had the focus when following began
 
   constructor(options: RoomViewOptions) {
     this.#options = options
@@ -102,6 +103,7 @@ export class RoomView {
     const person = this.#personOf(peer)
     if (person === null || person.client === null) return
     this.#followed = { peer, name: person.name }
+    this.#followedFrom = document.activeElement
     this.#options.follow(person.client)
     this.#showFollowing()
     announce(`Following ${person.name}. Write, scroll or press Escape to stop.`)
@@ -116,7 +118,10 @@ export class RoomView {
   }
 
   #showFollowing(): void {
-    byId('following', HTMLElement).hidden = this.#followed === null
+    const banner = byId('following', HTMLElement)
+    const hadFocus = banner.contains(document.activeElement)
+    banner.hidden = this.#followed === null
+    if (banner.hidden && hadFocus && this.#followedFrom instanceof HTMLElement) this.#followedFrom.focus()
     if (this.#followed !== null) setText(byId('following-whom', HTMLElement), `Following ${this.#followed.name}`)
   }
 }

@@ -19,6 +19,8 @@ export function wireSheet(): void {
     shade.hidden = !(asSheet && open)
     panel.inert = asSheet && !open
     main.inert = asSheet && open
+    panel.setAttribute('role', asSheet ? 'dialog' : 'complementary')
+    panel.ariaModal = asSheet ? 'true' : null
     opener.setAttribute('aria-expanded', String(open))
   }
   const set = (wanted: boolean): void => {

@@ -118,13 +118,18 @@ function count(peers: number): string {
   return peers === 1 ? '1 peer' : `${peers} peers`
 }
 
+/** How long a status has to last before screen readers say it: in a crowd that gathers it changes with everybody. */
+const heardAfter = 1_500 // ms
+
 /** Shows the status, and counts down to the next attempt beside it, unheard by screen readers. */
 export class StatusLine {
   readonly #line = byId('status', HTMLElement)
   readonly #text = byId('status-text', HTMLElement)
   readonly #countdown = byId('status-countdown', HTMLElement)
+  readonly #heard = byId('status-heard', HTMLElement)
   readonly #clock: Clock
   #stopTick: (() => void) | null = null
+  #stopHearing = (): void => {}
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -134,7 +139,11 @@ export class StatusLine {
     this.#line.dataset['tone'] = tone
     this.#line.dataset['link'] = link.name
     this.#line.title = linkInWords(link)
-    setText(this.#text, text)
+    if (this.#text.textContent !== text) {
+      setText(this.#text, text)
+      this.#stopHearing()
+      this.#stopHearing = this.#clock.after(heardAfter, () => setText(this.#heard, text))
+    }
     this.#stopTick?.()
     this.#stopTick = null
     this.#tick(retryAt)
