@@ -6,7 +6,7 @@ import { addPage, pages, servedClient } from './bundle.mjs'
 // Bytes, after gzip: what is reached and 1 % more. The aims are 15,000 for the client's entry and 160,000 for the editor's page,
 // which is reached.
 const budget = { entry: 19_200, sum: 22_700 }
-const pageBudgets = { 'index.html': 152_100 }
+const pageBudgets = { 'index.html': 153_900 }
 
 const compressed = (contents) => gzipSync(contents, { level: 9 }).length
 
