@@ -3,7 +3,7 @@ import { SignalError } from './errors.ts'
 import { isFields, isText } from './frames.ts'
 import { parseKey } from './key.ts'
 import { linkKinds } from './link.ts'
-import type { ChannelOptions, JoinOptions } from './options.ts'
+import type { JoinOptions } from './options.ts'
 
 /** The most channels: what every browser can number. */
 const channelLimit = 100
@@ -11,58 +11,72 @@ const channelLimit = 100
 /** The most characters of a channel's name. */
 const nameLimit = 128
 
-/** Sizes of messages go over the wire in 32 bits. */
-const maxMessageLimit = 2 ** 32 - 1
+/** What a value must be, in words, too. */
+type Rule = readonly [is: (value: unknown) => boolean, words: string, Fault?: ErrorConstructor]
+type Rules = { readonly [name: string]: Rule }
+
+const flag: Rule = [(value) => typeof value === 'boolean', 'true or false']
+
+function whole(least: number, most: number): Rule {
+  return [(value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most, `a whole number from ${least} to ${most}`, RangeError]
+}
+
+const ofRoom: Rules = {
+  maxMessage: whole(1, 2 ** 32 - 1), // sizes go over the wire in 32 bits
+  iceTransportPolicy: [(value) => value === 'all' || value === 'relay', '“all” or “relay”'],
+  links: [
+    (value) => Array.isArray(value) && value.length > 0 && value.every((kind) => linkKinds.includes(kind)),
+    `a list of ${linkKinds.join(', ')}`,
+  ],
+  token: [(value) => typeof value === 'function', 'a function that returns the token'],
+  allowUnverified: flag,
+  serverRelay: flag,
+}
+const ofChannel: Rules = { ordered: flag, latestOnly: flag, maxRetransmits: whole(0, 65_535) }
+const server: Rule = [isServer, 'an http or https URL, or a path that begins with / or .']
+const channelList: Rule = [isFields, 'an object of channel options by name']
+const channelOptions: Rule = [isFields, 'an object, such as {}']
 
 /** Throws a TypeError or RangeError that says what is wrong with the options, or a SignalError `bad_room`. */
-export function checkOptions({ server, room, channels, maxMessage, iceTransportPolicy, links, token, key, allowUnverified, serverRelay }: JoinOptions): void {
-  must(isServer(String(server)), 'server', 'an http or https URL, or a path that begins with / or .', server)
+export function checkOptions(options: JoinOptions): void {
+  const { room, channels, key } = options
+  must('server', options.server, server)
   if (!isText(room) || !/^[\w.~-]{1,128}$/.test(room) || room === '.' || room === '..') {
     throw new SignalError('bad_room', 'a room name is 1 to 128 characters of A-Z a-z 0-9 - . _ ~, and not . or ..')
   }
-  must(isFields(channels), 'channels', 'an object of channel options by name', channels)
+  must('channels', channels, channelList)
   const names = Object.keys(channels)
   if (names.length > channelLimit) throw new RangeError(`${names.length} channels are too many: ${channelLimit} is the most`)
-  for (const name of names) checkChannel(name, channels[name])
-  checkWhole('maxMessage', maxMessage, 1, maxMessageLimit)
-  must(iceTransportPolicy === undefined || /^(all|relay)$/.test(iceTransportPolicy), 'iceTransportPolicy', '“all” or “relay”', iceTransportPolicy)
-  const isLinks = links === undefined || (Array.isArray(links) && links.length > 0 && links.every((kind) => linkKinds.includes(kind)))
-  must(isLinks, 'links', `a list of ${linkKinds.join(', ')}`, links)
-  must(token === undefined || typeof token === 'function', 'token', 'a function that returns the token', token)
-  for (const [name, value] of Object.entries({ allowUnverified, serverRelay })) {
-    must(value === undefined || typeof value === 'boolean', name, 'true or false', value)
+  for (const name of names) {
+    if (name.length > nameLimit) throw new RangeError(`a channel name must be at most ${nameLimit} characters, and is “${name.slice(0, 20)}…”`)
+    must(`the options of channel “${name}”`, channels[name], channelOptions)
+    mayHave(channels[name]!, ofChannel, ` of channel “${name}”`)
   }
+  mayHave(options, ofRoom)
   if (key !== undefined) parseKey(key)
 }
 
+/** Checks the options that are there. */
+function mayHave(options: object, rules: Rules, ofWhat = ''): void {
+  for (const [name, rule] of Object.entries(rules)) {
+    const value = options[name as keyof object] as unknown
+    if (value !== undefined) must(name + ofWhat, value, rule)
+  }
+}
+
 /** Throws in words, and names the value. */
-function must(holds: boolean, what: string, words: string, value: unknown, Fault: ErrorConstructor = TypeError): void {
-  if (!holds) throw new Fault(`${what} must be ${words}, and is “${String(value)}”`)
+function must(what: string, value: unknown, [is, words, Fault = TypeError]: Rule): void {
+  if (!is(value)) throw new Fault(`${what} must be ${words}, and is “${String(value)}”`)
 }
 
 /** Of a name without a scheme is not known what is meant: it would be taken for a path below the page's own. */
-function isServer(text: string): boolean {
+function isServer(value: unknown): boolean {
   try {
+    const text = String(value)
     return /^(https?:\/\/|[/.])/i.test(text) && /^https?:$/.test(new URL(text, globalThis.location?.href).protocol)
   } catch {
     return false
   }
-}
-
-function checkChannel(name: string, options: ChannelOptions | undefined): void {
-  const channel = `channel “${name.slice(0, nameLimit)}”`
-  must(name.length <= nameLimit, 'a channel name', `at most ${nameLimit} characters`, name.slice(0, 20), RangeError)
-  must(isFields(options), `the options of ${channel}`, 'an object, such as {}', options)
-  const { maxRetransmits, ...flags } = options!
-  for (const key of ['ordered', 'latestOnly'] as const) {
-    must(/^(boolean|undefined)$/.test(typeof flags[key]), `${key} of ${channel}`, 'true or false', flags[key])
-  }
-  checkWhole(`maxRetransmits of ${channel}`, maxRetransmits, 0, 65_535)
-}
-
-function checkWhole(what: string, value: number | undefined, least: number, most: number): void {
-  const holds = value === undefined || (Number.isInteger(value) && value >= least && value <= most)
-  must(holds, what, `a whole number from ${least} to ${most}`, value, RangeError)
 }
 
 /** Throws when a message could never be sent, whatever the state of its channel. */

@@ -125,7 +125,7 @@ function messageOf({ code, n }: Fields): Fields {
 }
 
 /** Takes the fields that are asked for; null when one that is needed is not what it has to be. */
-function pick(from: Fields, needed: Shape, optional: Shape = {}): Fields | null {
+export function pick(from: Fields, needed: Shape, optional: Shape = {}): Fields | null {
   const found: Record<string, unknown> = {}
   for (const [key, is] of Object.entries({ ...needed, ...optional })) {
     if (is(from[key])) found[key] = from[key]

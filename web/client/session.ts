@@ -1,5 +1,5 @@
 import type { UplinkFrame } from './frames.ts'
-import { roster, isCount, isFields, isSeconds, isText, type RosterEntry } from './frames.ts'
+import { isCount, isFields, isSeconds, isText, pick, roster, type RosterEntry } from './frames.ts'
 
 /** What a join's reply says. */
 export interface JoinReply {
@@ -23,16 +23,12 @@ export interface JoinReply {
 /** Reads a join's reply, or returns null when it is none. */
 export function parseJoinReply(value: unknown): JoinReply | null {
   if (!isFields(value)) return null
-  const { session, secret, peer, name, epoch, at, iceServers, ttl, heartbeat, limits } = value
+  const { iceServers, ttl, heartbeat, limits } = value
   const peers = roster(value.peers)
-  if (!isText(session) || !isText(secret) || !isText(peer) || !isCount(epoch) || !isCount(at) || peers === null) return null
+  const found = pick(value, { session: isText, secret: isText, peer: isText, epoch: isCount, at: isCount }, { name: isText })
+  if (found === null || peers === null) return null
   return {
-    session,
-    secret,
-    peer,
-    ...(isText(name) && { name }),
-    epoch,
-    at,
+    ...(found as unknown as Pick<JoinReply, 'session' | 'secret' | 'peer' | 'name' | 'epoch' | 'at'>),
     peers,
     iceServers: Array.isArray(iceServers) ? (iceServers as RTCIceServer[]) : [],
     ttl: isSeconds(ttl) ? ttl : 0,
