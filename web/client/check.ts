@@ -22,7 +22,7 @@ function whole(least: number, most: number): Rule {
 }
 
 const ofRoom: Rules = {
-  maxMessage: whole(1, 2 ** 32 - 1), // sizes go over the wire in 32 bits
+  maxMessage: /* @__PURE__ */ whole(1, 2 ** 32 - 1), // sizes go over the wire in 32 bits
   iceTransportPolicy: [(value) => value === 'all' || value === 'relay', '“all” or “relay”'],
   links: [
     (value) => Array.isArray(value) && value.length > 0 && value.every((kind) => linkKinds.includes(kind)),
@@ -32,7 +32,7 @@ const ofRoom: Rules = {
   allowUnverified: flag,
   serverRelay: flag,
 }
-const ofChannel: Rules = { ordered: flag, latestOnly: flag, maxRetransmits: whole(0, 65_535) }
+const ofChannel: Rules = { ordered: flag, latestOnly: flag, maxRetransmits: /* @__PURE__ */ whole(0, 65_535) }
 const server: Rule = [isServer, 'an http or https URL, or a path that begins with / or .']
 const channelList: Rule = [isFields, 'an object of channel options by name']
 const channelOptions: Rule = [isFields, 'an object, such as {}']

@@ -58,7 +58,7 @@ export const codes = {
 } as const
 
 /**
- * A code of the protocol, or one of the client's own: `network` (no answer came), `protocol` (an answer that cannot be
+ * A code of the protocol, or one of the client's own: `network` (no answer came, or a part of the client did not), `protocol` (an answer that cannot be
  * read), `token` (the app gave none), `negotiation` (the browser refused a step towards a peer), `channels_differ` (a
  * peer's channels have other names), `no_relay` (only relayed paths are allowed, and the server names no relay),
  * `key_differs` (a peer has no key for the room, or another one, or this side has none), `untrusted` (what came as a peer's
