@@ -101,7 +101,7 @@ test('a connection whose channel cannot be made is closed', { timeout: 60_000 },
         throw new TypeError('no channels here')
       }
     }
-    const setup = { RTCPeerConnection: Barred, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock: parley.environment().clock }
+    const setup = { RTCPeerConnection: Barred, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock: parley.environment().clock, isPrompt: () => false }
     const nothing = () => {}
     const events = { send: nothing, changed: nothing, open: nothing, message: nothing, dropped: nothing, differ: nothing, measured: nothing, routed: nothing, fault: nothing }
     try {

@@ -45,7 +45,7 @@ function connected(page, count = 1, within = 15_000) {
 test('connections negotiated with delays, and restarted by both sides at once, end in order', { timeout: 120_000 }, async () => {
   const page = await open()
   const result = await page.evaluate(async () => {
-    const setup = { RTCPeerConnection, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock: parley.environment().clock }
+    const setup = { RTCPeerConnection, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock: parley.environment().clock, isPrompt: () => false }
     const faults = []
     /** Two ends of a connection, between which messages take their time, and stay in order. */
     const pair = () => {

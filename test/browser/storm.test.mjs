@@ -30,7 +30,7 @@ async function joinAndRestart({ pairs: count, rounds }) {
         made.push(this)
       }
     }
-    const setup = { RTCPeerConnection: Counted, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock }
+    const setup = { RTCPeerConnection: Counted, configuration: {}, channels: { text: {} }, maxMessage: 1e6, clock, isPrompt: () => false }
     const ids = ['a', 'b']
     const entries = ids.map((peer) => ({ peer, epoch: epochs++, instance: peer, presence: 'here' }))
     if (Math.random() < 0.5) entries.reverse()

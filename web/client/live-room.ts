@@ -107,13 +107,9 @@ export class LiveRoom implements Room {
     if (env.RTCPeerConnection === undefined) void this.#context.relay?.load()
     if (signal?.aborted) this.leave()
     else this.#signaling.start()
-    // A page's first connection takes a browser long to make; it may do that while the server is asked.
+    // A page's first connection takes a browser long: what it needs for that, it also needs for this, and has while the server is asked.
     env.clock.after(0, () => {
-      try {
-        new env.RTCPeerConnection!().close()
-      } catch {
-        // There is no WebRTC, or no connection can be had just now.
-      }
+      env.RTCPeerConnection?.generateCertificate?.({ name: 'ECDSA', namedCurve: 'P-256' } as Algorithm).catch(() => {})
     })
   }
 
