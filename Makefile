@@ -95,9 +95,13 @@ $(RIVALS)/node_modules: $(RIVALS)/package-lock.json
 	cd $(RIVALS) && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-bench-connect: setup build web/node_modules $(CONNECT)/node_modules
+bench-connect: setup build web/node_modules $(CONNECT)/node_modules $(CONNECT)/livekit/livekit-server
 	PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) test/isolate.sh node $(CONNECT)/main.mjs $(ARGS)
 
 $(CONNECT)/node_modules: $(CONNECT)/package-lock.json
 	cd $(CONNECT) && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+# Without it LiveKit does not take part.
+$(CONNECT)/livekit/livekit-server: $(CONNECT)/livekit/go.sum
+	-go build -C $(@D) -o $(@F) github.com/livekit/livekit-server/cmd/server

@@ -1,6 +1,8 @@
 // Who takes part: its own server as a process, and the bare page on its own client.
 import { spawn } from 'node:child_process'
+import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -10,7 +12,7 @@ import { binary } from '../../test/browser/server.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const modules = join(here, 'node_modules')
-const startWithin = 10_000 // ms
+const startWithin = 30_000 // ms
 const { version } = createRequire(import.meta.url)('node:process')
 
 /** The command that serves each on a port of 127.0.0.1. */
@@ -19,10 +21,35 @@ const commands = {
   peerjs: (port) => [process.execPath, join(modules, 'peer/dist/bin/peerjs.js'), '--port', String(port), '--host', '127.0.0.1', '--path', '/'],
   'y-webrtc': () => [process.execPath, join(modules, 'y-webrtc/bin/server.js')],
   'simple-peer': () => [process.execPath, join(here, 'socketio.mjs')],
+  trystero: () => [process.execPath, join(here, 'nostr.mjs')],
+  livekit: (port) => [livekit, '--config-body', livekitConfig(port)],
 }
 
-export const names = Object.keys(commands)
+const livekit = join(here, 'livekit/livekit-server')
+const [livekitKey, livekitSecret] = ['bench', 'only-for-the-benchmark-on-this-machine']
+
+/** Whose servers are here: LiveKit's has to be built. */
+export const names = Object.keys(commands).filter((name) => name !== 'livekit' || existsSync(livekit))
 export const runtime = `node ${version}`
+
+/** What a page's address says beside its room and number. */
+export function credentials(name, room, number) {
+  if (name !== 'livekit') return ''
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const claims = { iss: livekitKey, sub: `page-${number}`, exp: Math.floor(Date.now() / 1000) + 600, video: { roomJoin: true, room } }
+  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`
+  return `&token=${text}.${createHmac('sha256', livekitSecret).update(text).digest('base64url')}`
+}
+
+function livekitConfig(port) {
+  return JSON.stringify({
+    port,
+    bind_addresses: ['127.0.0.1'],
+    keys: { [livekitKey]: livekitSecret },
+    logging: { level: 'error' },
+    rtc: { udp_port: port, use_external_ip: false, node_ip: '127.0.0.1', enable_loopback_candidate: true },
+  })
+}
 
 /** Starts a contender's server; returns its port, and what ends it. */
 export async function start(name) {

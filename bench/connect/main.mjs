@@ -1,6 +1,6 @@
 // Compares how fast, and whether, two pages and more get connected: Parley's browser client beside others, each with its
 // own server, in one run. `node bench/connect/main.mjs --help` tells the flags.
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -22,12 +22,13 @@ const usage = `Usage: node bench/connect/main.mjs [flags]
   --size N        pages in a crowd, 2–40 (default 10)
   --blocked N     rounds where WebSockets are blocked, 1–100 (default 6)
   --out FILE      where every result goes (default bench/connect/results.json)
+  --with FILE     results of an earlier run on this machine, which these are added to
 `
 
 const options = read()
 const browser = await launch()
 const lab = { browser, pages: await buildPages(options.servers) }
-const results = { browser: browser.version(), runtime, size: options.size, pair: {}, crowd: {}, refused: {}, hanging: {} }
+const results = { browser: browser.version(), runtime, size: options.size, pair: {}, crowd: {}, refused: {}, hanging: {}, ...(await earlier()) }
 try {
   // The first pages of a browser are slow, for whoever they are.
   for (const name of options.servers) await pair(lab, name)
@@ -38,22 +39,34 @@ try {
 }
 await mkdir(dirname(options.out), { recursive: true })
 await writeFile(options.out, `${JSON.stringify(results, null, 2)}\n`)
-console.log(table(results, options.servers))
+console.log(table(results, names))
 
-/** Plays a scenario once with each; who begins changes from round to round. */
+/**
+ * Plays a scenario once with each; who begins changes from round to round. Where something is blocked, most only wait: those
+ * who do not connect wait together.
+ */
 async function play(scenario, round) {
   const { servers, size } = options
   const turns = servers.map((_, i) => servers[(i + round) % servers.length])
-  for (const name of turns) {
+  const once = async (name) => {
     const result = scenario === 'crowd' ? await crowd(lab, name, size) : await pair(lab, name, scenario === 'pair' ? 'open' : scenario)
     ;(results[scenario][name] ??= []).push(result)
     console.error(`${scenario} ${round + 1} ${name}: ${JSON.stringify(result)}`)
   }
+  if (scenario === 'pair' || scenario === 'crowd') for (const name of turns) await once(name)
+  else await Promise.all(turns.map(once))
+}
+
+async function earlier() {
+  if (options.with === undefined) return {}
+  const results = JSON.parse(await readFile(options.with, 'utf8'))
+  if (results.size !== options.size) fail(`--with: its crowds have ${results.size} pages, these ${options.size}`)
+  return results
 }
 
 function read() {
   const text = (name) => ({ [name]: { type: 'string' } })
-  const flags = Object.assign({ help: { type: 'boolean' } }, ...['only', 'servers', 'rounds', 'crowds', 'size', 'blocked', 'out'].map(text))
+  const flags = Object.assign({ help: { type: 'boolean' } }, ...['only', 'servers', 'rounds', 'crowds', 'size', 'blocked', 'out', 'with'].map(text))
   let values
   try {
     values = parseArgs({ options: flags }).values
@@ -72,6 +85,7 @@ function read() {
     size: count('size', values.size ?? '10', 2, 40),
     blocked: count('blocked', values.blocked ?? '6', 1, 100),
     out: values.out ?? join(here, 'results.json'),
+    with: values.with,
   }
 }
 

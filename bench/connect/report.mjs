@@ -16,17 +16,19 @@ const rows = [
   {
     scenario: 'pair',
     title: () => 'second page opened → its first message at the first page',
-    cell: (results) => {
+    of: (results) => results.filter((result) => result !== null),
+    cell: (results, ratio) => {
       const never = results.filter((result) => result === null).length
-      return times(results, (result) => result) + (never > 0 && never < results.length ? ` (never in ${never} of ${results.length})` : '')
+      return times(results, (result) => result) + ratio + (never > 0 && never < results.length ? ` (never in ${never} of ${results.length})` : '')
     },
   },
   {
     scenario: 'crowd',
     title: (size) => `${size} pages opened at once → all ${(size * (size - 1)) / 2} pairs connected`,
-    cell: (results) => {
+    of: (results) => results.filter(({ missing }) => missing === 0).map(({ took }) => took),
+    cell: (results, ratio) => {
       const missing = results.filter((result) => result.missing > 0)
-      const text = missing.length === results.length ? 'never' : times(results.filter((result) => result.missing === 0), ({ took }) => took)
+      const text = missing.length === results.length ? 'never' : times(results.filter((result) => result.missing === 0), ({ took }) => took) + ratio
       return missing.length === 0 ? text : `${text} (pairs missing in ${missing.length} of ${results.length})`
     },
   },
@@ -46,13 +48,25 @@ function times(results, of) {
   return numbers.length === 0 ? 'never' : time(median(numbers))
 }
 
-/** The table of medians: a row for each scenario, a column for each of the servers. */
+/** How many times the first one's median this one's is. */
+function compared(first, numbers) {
+  if (first.length === 0 || numbers.length === 0 || first === numbers) return ''
+  return ` (× ${(median(numbers) / median(first)).toFixed(2)})`
+}
+
+/**
+ * The table of medians: a row for each scenario, a column for each of the servers who took part, and how many times the
+ * first one's median theirs are.
+ */
 export function table(results, servers) {
-  const lines = [`| | ${servers.join(' | ')} |`, `|---|${servers.map(() => '---|').join('')}`]
-  for (const { scenario, title, cell } of rows) {
+  const took = servers.filter((name) => rows.some(({ scenario }) => results[scenario][name] !== undefined))
+  const lines = [`| | ${took.join(' | ')} |`, `|---|${took.map(() => '---|').join('')}`]
+  for (const { scenario, title, of: numbers, cell } of rows) {
     const of = results[scenario]
     if (Object.keys(of).length === 0) continue
-    lines.push(`| ${title(results.size)} | ${servers.map((name) => (of[name] === undefined ? '' : cell(of[name]))).join(' | ')} |`)
+    const each = new Map(took.map((name) => [name, numbers?.(of[name] ?? []) ?? []]))
+    const show = (name) => (of[name] === undefined ? '' : cell(of[name], compared(each.get(took[0]), each.get(name))))
+    lines.push(`| ${title(results.size)} | ${took.map(show).join(' | ')} |`)
   }
   return lines.join('\n')
 }

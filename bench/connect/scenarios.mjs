@@ -1,10 +1,10 @@
 // What is measured, each time with a server, a front and browser contexts of its own.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { start } from './contenders.mjs'
+import { credentials, start } from './contenders.mjs'
 import { front } from './front.mjs'
 
 const settled = 500 // ms that the first page is in the room before the second comes
-const patience = { pair: 15_000, crowd: 30_000 } // ms
+const patience = { pair: 10_000, crowd: 30_000 } // ms
 
 /** The pages of one run, in a room of their own. */
 class Stage {
@@ -27,7 +27,7 @@ class Stage {
   }
 
   async open(page, number) {
-    await page.goto(`${this.origin}/bench/${this.name}.html?room=${this.room}&number=${number}`)
+    await page.goto(`${this.origin}/bench/${this.name}.html?room=${this.room}&number=${number}${credentials(this.name, this.room, number)}`)
     if (!(await page.evaluate(() => 'bench' in globalThis))) throw new Error(`the page of ${this.name} does not run`)
   }
 

@@ -9,6 +9,9 @@ export const room = query.get('room')
 /** The number of this page, counted from 0. */
 export const number = Number(query.get('number'))
 
+/** Of a contender whose server wants one. */
+export const token = query.get('token')
+
 /** No STUN and no TURN, for any of them. */
 export const rtc = { iceServers: [] }
 
