@@ -2,6 +2,7 @@
 // own server, in one run. `node bench/connect/main.mjs --help` tells the flags.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { launch } from '../../test/browser/browser.mjs'
@@ -11,13 +12,17 @@ import { table } from './report.mjs'
 import { crowd, pair } from './scenarios.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const all = ['pair', 'crowd', 'refused', 'hanging']
+const scenarios = ['pair', 'crowd', 'refused', 'hanging']
+
+/** Milliseconds. */
+const pause = 300
+const meanwhile = 4000
 
 const usage = `Usage: node bench/connect/main.mjs [flags]
 
-  --only LIST     of ${all.join(', ')}; all unless said
+  --only LIST     of ${scenarios.join(', ')}; all unless said
   --servers LIST  of ${names.join(', ')}; all unless said
-  --rounds N      rounds of pairs, 1–1000 (default 15)
+  --rounds N      rounds of pairs, 1–1000 (default 12)
   --crowds N      rounds of crowds, 1–100 (default 3)
   --size N        pages in a crowd, 2–40 (default 10)
   --blocked N     rounds where WebSockets are blocked, 1–100 (default 6)
@@ -42,19 +47,26 @@ await writeFile(options.out, `${JSON.stringify(results, null, 2)}\n`)
 console.log(table(results, names))
 
 /**
- * Plays a scenario once with each; who begins changes from round to round. Where something is blocked, most only wait: those
- * who do not connect wait together.
+ * Plays a scenario once with each; who begins changes from round to round, and who comes after whom. Where something is
+ * blocked, who did not connect in a while only waits, and the next one begins meanwhile.
  */
 async function play(scenario, round) {
   const { servers, size } = options
   const turns = servers.map((_, i) => servers[(i + round) % servers.length])
+  if (round % 2 === 1) turns.reverse()
   const once = async (name) => {
     const result = scenario === 'crowd' ? await crowd(lab, name, size) : await pair(lab, name, scenario === 'pair' ? 'open' : scenario)
     ;(results[scenario][name] ??= []).push(result)
     console.error(`${scenario} ${round + 1} ${name}: ${JSON.stringify(result)}`)
   }
-  if (scenario === 'pair' || scenario === 'crowd') for (const name of turns) await once(name)
-  else await Promise.all(turns.map(once))
+  const isBlocked = scenario === 'refused' || scenario === 'hanging'
+  const all = []
+  for (const name of turns) {
+    await sleep(pause) // what the one before leaves behind is not the next one's
+    all.push(once(name))
+    await (isBlocked ? Promise.race([all.at(-1), sleep(meanwhile)]) : all.at(-1))
+  }
+  await Promise.all(all)
 }
 
 async function earlier() {
@@ -78,9 +90,9 @@ function read() {
     process.exit(0)
   }
   return {
-    only: list('only', values.only, all),
+    only: list('only', values.only, scenarios),
     servers: list('servers', values.servers, names),
-    rounds: count('rounds', values.rounds ?? '15', 1, 1000),
+    rounds: count('rounds', values.rounds ?? '12', 1, 1000),
     crowds: count('crowds', values.crowds ?? '3', 1, 100),
     size: count('size', values.size ?? '10', 2, 40),
     blocked: count('blocked', values.blocked ?? '6', 1, 100),

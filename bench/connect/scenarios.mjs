@@ -71,7 +71,7 @@ export function pair(lab, name, way = 'open') {
     const [first, second] = [await stage.page(), await stage.page()]
     await stage.open(first, 0)
     // Where WebSockets are blocked, those who know no other way are never ready.
-    await until(first, ({ ready }) => ready, way === 'open' ? patience.pair : 3000)
+    await until(first, ({ ready }) => ready, way === 'open' ? patience.pair : 2000)
     await sleep(settled)
     await stage.open(second, 1)
     await until(first, ({ heard }) => heard.length > 0, patience.pair)
