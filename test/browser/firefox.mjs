@@ -12,12 +12,13 @@ import { keyboard } from './keyboard.mjs'
 
 const { WebSocket } = createRequire(new URL('../../web/package.json', import.meta.url))('ws')
 
-export const executablePath = process.env.FIREFOX ?? '/usr/bin/firefox-esr'
+const executablePath = process.env.FIREFOX ?? '/usr/bin/firefox-esr'
 const startWithin = 60_000 // ms
 
 /** Beside those that Firefox sets by itself when it is driven, mostly to stay silent. */
 const preferences = {
   'media.peerconnection.ice.loopback': true, // the relay is there
+  'media.peerconnection.ice.obfuscate_host_addresses': false, // names of multicast DNS are for nobody here
   'browser.region.network.url': '',
   'browser.search.update': false,
   'datareporting.policy.dataSubmissionEnabled': false,
@@ -35,12 +36,13 @@ export class Firefox {
   #commands = 0
   #answers = new Map() // of commands by their number, as [resolve, reject]
 
-  /** Starts the browser, or another program that does. */
-  static async launch(path = executablePath) {
+  /** Starts the browser: here, or at some place. */
+  static async launch(place = null) {
+    const path = place === null ? executablePath : await place.program(executablePath)
     assert.ok(existsSync(path), `no browser at ${path}: install firefox-esr, or say in FIREFOX where it is`)
     const firefox = new Firefox()
     try {
-      await firefox.#start(path)
+      await firefox.#start(path, place)
     } catch (error) {
       await firefox.close()
       throw error
@@ -48,7 +50,7 @@ export class Firefox {
     return firefox
   }
 
-  async #start(path) {
+  async #start(path, place) {
     this.#profile = await mkdtemp(join(tmpdir(), 'parley-firefox-'))
     const lines = Object.entries(preferences).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`)
     await writeFile(join(this.#profile, 'user.js'), lines.join(''))
@@ -63,7 +65,9 @@ export class Firefox {
       if (Date.now() > deadline) throw new Error(`Firefox does not listen:\n${this.#log}`)
       await sleep(20)
     }
-    this.#socket = new WebSocket(`${listening[1]}/session`, { perMessageDeflate: false })
+    const { host, port } = new URL(listening[1])
+    const there = place === null ? `ws://${host}` : `ws+unix:${await place.door(port)}:`
+    this.#socket = new WebSocket(`${there}/session`, { perMessageDeflate: false, headers: { Host: host } })
     this.#socket.on('message', (message) => this.#receive(JSON.parse(message)))
     this.#socket.on('close', () => this.#fail(new Error(`Firefox is gone:\n${this.#log}`)))
     await once(this.#socket, 'open')
@@ -77,7 +81,7 @@ export class Firefox {
     return {
       goto: (url) => this.#command('browsingContext.navigate', { context, url, wait: 'complete' }),
       reload: () => this.#command('browsingContext.reload', { context, wait: 'complete' }),
-      bringToFront: () => this.#command('browsingContext.activate', { context }),
+      bringToFront: () => this.#command('browsingContext.activate', { context }), // where one types, and has a caret
       keyboard: keyboard((actions) => this.#command('input.performActions', { context, actions })),
       evaluate: (run, argument) => this.#evaluate(context, run, argument),
       close: () => this.#command('browser.removeUserContext', { userContext }),

@@ -67,11 +67,31 @@ export class Place {
 
   /** Writes a program that starts this one here; returns its path. */
   async program(path) {
-    const folder = await mkdtemp(join(tmpdir(), 'parley-place-'))
-    this.#undo.push(() => rm(folder, { recursive: true, force: true }))
+    const folder = await this.#folder()
     const entering = join(folder, 'enter')
     await writeFile(entering, `#!/bin/sh\nexec ${this.#enter.join(' ')} ${path} "$@"\n`, { mode: 0o755 })
     return entering
+  }
+
+  /** Opens a way to a port of the loopback address here, whatever becomes of the network: a socket of this path. */
+  async door(port) {
+    const path = join(await this.#folder(), 'door')
+    const forward = `const { connect, createServer } = require('node:net')
+      createServer((from) => {
+        const to = connect(${port}, '127.0.0.1')
+        for (const [one, other] of [[from, to], [to, from]]) one.on('error', () => {}).on('close', () => other.destroy()).pipe(other)
+      }).listen(${JSON.stringify(path)}, () => console.log('open'))`
+    const [command, ...flags] = this.#enter
+    const door = spawn(command, [...flags, process.execPath, '-e', forward], { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#undo.push(() => door.kill('SIGKILL'))
+    await once(door.stdout, 'data')
+    return path
+  }
+
+  async #folder() {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-place-'))
+    this.#undo.push(() => rm(folder, { recursive: true, force: true }))
+    return folder
   }
 
   /** Takes the address away, and gives another one. */
