@@ -104,6 +104,10 @@ test('somebody whose link lost its key to write is told so, and changes nothing'
   assert.equal(await ada.text(), 'Signed.')
 })
 
+const noneInCommon = [/^No key in common with 1 peer\. Everybody needs the same link/, 'no key in common']
+const unverified = ['1 peer cannot be verified. Let them in by the list of people, if you know who it is', 'cannot be verified']
+const notLetIn = ['Not let in by 1 peer: this page came over plain http, and cannot be verified', 'does not let you in']
+
 /** A page from plain http on another machine: what of the browser it lacks. */
 function bare() {
   Object.defineProperty(Crypto.prototype, 'subtle', { value: undefined })
@@ -111,25 +115,54 @@ function bare() {
   for (const absent of ['clipboard', 'locks', 'storage']) Object.defineProperty(Navigator.prototype, absent, { value: undefined })
 }
 
-for (const [whose, options, caution] of [
-  ['has another key', () => ({ query: freshKeys().write }), /^$/],
-  ['lost all that follows the #', () => ({}), /This link has no key, and others here have one/],
-  ['cannot use its key on a page over plain http', (keys) => ({ query: keys.write, prepare: bare }), /On a page over plain http/],
+for (const [whose, options, caution, [adaSays, adaLists], [bobSays, bobLists]] of [
+  ['has another key', () => ({ query: freshKeys().write }), /^$/, noneInCommon, noneInCommon],
+  ['lost all that follows the #', () => ({}), /This link has no key, and others here have one/, unverified, noneInCommon],
+  ['cannot use its key on a page over plain http', (keys) => ({ query: keys.write, prepare: bare }), /On a page over plain http/, unverified, notLetIn],
 ]) {
   test(`somebody whose link ${whose} is told so, and gets no text`, { timeout: 60_000 }, async (t) => {
     const { join } = freshRoom(t, browser, server)
     const keys = freshKeys()
     const [ada, bob] = await Promise.all([join('Ada', { query: keys.write }), join('Bob', options(keys))])
     await ada.typeAtEnd('Secret.')
-    for (const editor of [ada, bob]) {
-      await until(async () => assert.match(await editor.status.textContent(), /^No key in common with 1 peer\. Everybody needs the same link/), 15_000)
-      assert.deepEqual((await editor.people()).map(({ way }) => way), ['no key in common'])
+    for (const [editor, says, lists] of [[ada, adaSays, adaLists], [bob, bobSays, bobLists]]) {
+      await editor.saying(says)
+      await until(async () => assert.deepEqual((await editor.people()).map(({ way }) => way), [lists]), 5_000)
+      assert.equal(await editor.page.locator('.admit:visible').count(), says === unverified[0] ? 1 : 0)
     }
-    assert.match(await bob.page.locator('#caution').textContent(), caution)
+    await until(async () => assert.match(await bob.page.locator('#caution').textContent(), caution), 5_000)
     assert.equal(await ada.page.locator('#caution').textContent(), '')
     assert.equal(await bob.text(), '')
   })
 }
+
+test('whoever can verify lets somebody in who cannot, knowing what that means, also after their reload', { timeout: 60_000 }, async (t) => {
+  const { join } = freshRoom(t, browser, server)
+  const { write } = freshKeys()
+  const [ada, cyd, bob] = await Promise.all([join('Ada', { query: write }), join('Cyd', { query: write }), join('Bob', { query: write, prepare: bare })])
+  await ada.saying('Editing directly with 1 peer, not with 1 more who cannot be verified')
+  await bob.saying('Not let in by 2 peers: this page came over plain http, and cannot be verified')
+  const row = ada.page.locator('#people li:has-text("Bob")')
+  assert.match(await row.locator('.warning').textContent(), /^kept out: .* the server could read along$/)
+  await row.getByRole('button', { name: 'Let Bob in without verification' }).click()
+  const editing = async (text) => {
+    await until(async () => assert.deepEqual((await ada.people()).map(({ state }) => state), ['connected', 'connected']), 15_000)
+    await bob.typeAtEnd(text)
+    await until(async () => assert.match(await ada.text(), new RegExp(`${text}$`)), 10_000)
+    const [warning] = (await ada.people()).filter(({ name }) => name === 'Bob').map(({ warning }) => warning)
+    assert.equal(warning, 'not verified')
+    await bob.saying(/^Editing .*with 1 peer.*, not let in by 1 more$/)
+    assert.deepEqual((await bob.people()).filter(({ name }) => name === 'Ada').map(({ warning }) => warning), ['not verified'])
+  }
+  await editing('Bob is in. ')
+  await bob.page.reload()
+  await until(async () => assert.deepEqual((await ada.people()).filter(({ name }) => name === 'Bob').length, 1), 10_000)
+  await editing('And again.')
+  // Nobody else let Bob in, and to those with keys nothing has changed.
+  assert.deepEqual((await cyd.people()).map(({ name, state, warning }) => [name, state, warning === '']).sort(), [['Ada', 'connected', true], ['Bob', 'connecting', false]])
+  await sameText([ada, cyd, bob], (text) => assert.equal(text, 'Bob is in. And again.'), 10_000)
+  for (const editor of [ada, bob, cyd]) editor.assertClean()
+})
 
 test('a browser without WebRTC says that it writes through the server', { timeout: 60_000 }, async (t) => {
   const { join } = freshRoom(t, browser, server)

@@ -1,8 +1,12 @@
 // The server goes away and comes back while people edit: open channels do not need it.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Editor, launch, sameText, until } from './browser.mjs'
 import { binary, Server } from './server.mjs'
+
+/** For how long the server is gone, in seconds. */
+const gone = Number(process.env.PARLEY_OUTAGE ?? 20)
 
 let browser
 
@@ -56,6 +60,43 @@ test('a server killed and started again interrupts nobody', { timeout: 120_000 }
 
   for (const editor of editors) editor.assertClean({ serverWasGone: true })
   cyd.assertClean()
+})
+
+test(`a server that is gone for ${gone} s interrupts nobody, and somebody else can join after it`, { timeout: 120_000 + gone * 1000 }, async (t) => {
+  const { server, join, editors } = await begin(t, 'gone')
+  const [ada, bob] = editors
+  for (const { page } of editors) {
+    await page.evaluate(() => {
+      globalThis.seen = new Set() // states of the other one
+      const look = () => document.querySelectorAll('#people li[data-peer]').forEach(({ dataset }) => seen.add(dataset.state))
+      new MutationObserver(look).observe(document.querySelector('#people'), { subtree: true, attributes: true, childList: true })
+    })
+  }
+  await server.end('SIGKILL')
+  let text = 'Before. '
+  let slowest = 0
+  const end = Date.now() + gone * 1000
+  for (let i = 1; Date.now() < end; i++) {
+    const words = `${i}. `
+    await editors[i % 2].typeAtEnd(words)
+    text += words
+    slowest = Math.max(slowest, await sameText(editors, (shown) => assert.equal(shown, text), 5_000))
+    await sleep(2_000)
+  }
+  t.diagnostic(`without a server, equal at most ${slowest} ms after the last key`)
+  await Promise.all(editors.map((editor) => says(editor, /^Signaling is reconnecting – edits still flow to 1 peer$/, 1_000)))
+  for (const { page } of editors) assert.deepEqual((await page.evaluate(() => [...seen])).filter((state) => state !== 'connected'), [])
+
+  await server.start()
+  const cyd = await join('Cyd')
+  const everybody = [ada, bob, cyd]
+  const took = await sameText(everybody, (shown) => assert.equal(shown, text), 60_000)
+  t.diagnostic(`somebody else has the text ${took} ms after the page was open`)
+  await Promise.all([ada.connectedTo('Bob', 'Cyd'), bob.connectedTo('Ada', 'Cyd'), cyd.connectedTo('Ada', 'Bob')])
+  await cyd.typeAtEnd('And Cyd.')
+  await sameText(everybody, (shown) => assert.equal(shown, `${text}And Cyd.`), 5_000)
+  for (const { page } of editors) assert.deepEqual((await page.evaluate(() => [...seen])).filter((state) => state === 'reconnecting'), [])
+  for (const editor of editors) editor.assertClean({ serverWasGone: true })
 })
 
 test('a server told to stop ends in time, in the midst of an edit', { timeout: 120_000 }, async (t) => {

@@ -17,13 +17,14 @@ export type PeerState = 'connecting' | 'connected' | 'reconnecting' | 'closed'
 
 /**
  * Whether what the peer said through the server was signed with the room's key. `unverified`: this side or the peer has no
- * key, or no means to use it (a page that came over plain http has none); or nothing came yet. `refused`: the peer has no key
- * or another one, or the server changed what it said.
+ * key, or no means to use it (a page that came over plain http has none); or nothing came yet. `unsigned`: it was refused since
+ * it signs nothing, and {@link Peer.admit} lets it in. `refused`: it has another key, this side has none, or the server changed
+ * what it said.
  *
  * @example
  * row.title = peer.trust === 'verified' ? 'end-to-end verified' : 'not verified'
  */
-export type TrustState = 'verified' | 'unverified' | 'refused'
+export type TrustState = 'verified' | 'unverified' | 'unsigned' | 'refused'
 
 /**
  * The way packets take to a peer.
@@ -67,4 +68,9 @@ export interface Peer {
    * @throws RangeError when the message is over this side's own `maxMessage`: it could never be sent
    */
   send(channel: string, data: Uint8Array): boolean
+  /**
+   * Lets this page in although it signs nothing; it is `unverified` then. The server, or whoever it lets into the room, may be
+   * behind it: ask the person at this side first. Nothing else is believed without a signature by that.
+   */
+  admit(): void
 }

@@ -160,6 +160,13 @@ export class RemotePeer implements Peer {
     return (this.#relay?.isUsed ? this.#relay : this.#connection)?.send(channel, data) ?? false
   }
 
+  admit(): void {
+    if (this.trust !== 'unsigned') return
+    this.#standing.admit()
+    this.#renew() // what was refused is said again
+    this.#relay?.again()
+  }
+
   /** Takes over what the roster says. Under a new epoch of either side, what was on its way may be lost. */
   adopt(entry: RosterEntry): void {
     const before = this.#entry
@@ -356,11 +363,16 @@ export class RemotePeer implements Peer {
     // A connection that is ready will be so for both, or for none soon.
     if (note.echo === undefined && this.#health === 'connected') return this.probe()
     if (this.#relay === null) this.#wished = [note, isProven]
-    else await this.#relay.receive(note, isProven)
+    else if (note.echo === undefined && note.proof !== undefined && this.#context.trust.lock === null) {
+      // Who signs may not take what is not signed; only if it answers a wish of this side's, it does.
+      this.#relay.calm()
+      this.#relay.wish(0)
+    } else await this.#relay.receive(note, isProven)
   }
 
   /** There is a way through the server. What comes over a connection that was ready before could come too late. */
   #opened(answered: boolean): void {
+    this.#standing.reached()
     const old = this.#connection
     const over = old !== null && old === (answered ? this.#doomed : this.#ready)
     // What was on its way in a stream before may be lost, even while the messages move to a connection.
@@ -408,6 +420,7 @@ export class RemotePeer implements Peer {
     if (health === 'connected') {
       this.#wasConnected = true
       this.#ready = this.#connection
+      this.#standing.reached()
     }
     this.#recovery.update(health)
     this.#reach()

@@ -26,6 +26,8 @@ export class Standing {
   readonly #events: StandingEvents
   readonly #trust: Promise<Trust> | null
   readonly #said = new Set<string>()
+  #isAdmitted = false
+  #isKeptOut = false // the peer believes nothing that is said here
   #unproven = false // something was believed without a proof, and may be in use still
 
   constructor(room: RoomTrust, peer: Party, self: () => Party, events: StandingEvents) {
@@ -43,11 +45,12 @@ export class Standing {
 
   /** Whether what the peer said is to be believed; null if not. */
   async check(note: SignedNote): Promise<Finding | null> {
-    const finding = (await (await this.#trust)?.check(note, this.#peer, this.#self())) ?? 'unverified'
+    const found = (await (await this.#trust)?.check(note, this.#peer, this.#self())) ?? 'unverified'
+    const finding = found === 'no key' && this.#isAdmitted ? 'unverified' : found
     if (finding === 'verified' || finding === 'unverified') {
       this.#unproven ||= finding === 'unverified'
       if (!this.#room.hasKey && note.proof !== undefined) this.#refuse(noOwnKey)
-      else this.#set(this.#unproven ? 'unverified' : finding)
+      else if (!this.#isKeptOut) this.#set(this.#unproven ? 'unverified' : finding)
       return finding
     }
     this.dropped++
@@ -56,11 +59,25 @@ export class Standing {
     return null
   }
 
+  /** Believes from now on what is not signed at all. */
+  admit(): void {
+    this.#isAdmitted = true
+  }
+
   /** The peer refused something, and says which key it has. */
   async told(key: string): Promise<void> {
     const { lock, hasKey } = this.#room
-    if (lock === null) this.#refuse(hasKey ? noOwnUse : noOwnKey)
-    else if (key !== (await (await lock).keyring.id)) await this.#found('other key')
+    if (lock === null) {
+      this.#isKeptOut = true
+      this.#refuse(hasKey ? noOwnUse : noOwnKey)
+    } else if (key !== (await (await lock).keyring.id)) await this.#found('other key')
+  }
+
+  /** There is a way to the peer, so it believes what is said here. */
+  reached(): void {
+    if (!this.#isKeptOut) return
+    this.#isKeptOut = false
+    if (this.#room.hasKey) this.#set('unverified')
   }
 
   /** Something came that was not sealed by the peer. */
@@ -87,12 +104,12 @@ export class Standing {
 
   async #found(finding: Fault): Promise<void> {
     const { reasons } = (await this.#room.lock)!.Trust
-    this.#refuse(reasons[finding], finding === 'changed' || finding === 'repeated')
+    this.#refuse(reasons[finding], finding === 'changed' || finding === 'repeated', finding === 'no key')
   }
 
-  #refuse(reason: string, forged = false): void {
+  #refuse(reason: string, forged = false, isUnsigned = false): void {
     const { peer } = this.#peer
-    if (this.trust !== 'verified') this.#set('refused')
+    if (this.trust !== 'verified') this.#set(isUnsigned ? 'unsigned' : 'refused')
     this.say(forged ? 'untrusted' : 'key_differs', `${forged ? `what came as peer ${peer}'s` : `peer ${peer}`} ${reason}`)
   }
 

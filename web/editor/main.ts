@@ -37,6 +37,9 @@ const shareNotes: Readonly<Record<Access['kind'], string>> = {
   open: 'This link has no keys: whoever knows the room’s name can read and write. A text started anew has a link to read only, too.',
 }
 
+/** Whether this page came over plain http from another machine, where browsers give no means to use keys. */
+const isBare = globalThis.crypto.subtle === undefined
+
 const shelf = openShelf()
 const address = readAddress(new URL(location.href), chance, (bytes) => crypto.getRandomValues(bytes))
 wireTheme(shelf)
@@ -124,7 +127,7 @@ function start({ room: roomName, made, relayOnly, name, access }: Extract<Addres
     become({ ...identity, colour })
     showProfile(identity)
   }
-  const view = new RoomView({ room, provider, clock, self: () => identity, seen: giveWay, follow: (client) => editor.follow(client), caution })
+  const view = new RoomView({ room, provider, clock, self: () => identity, seen: giveWay, follow: (client) => editor.follow(client), caution, isBare: access.roomKey !== null && isBare })
   const keeping = new Keeping({ doc, database: databaseOf(roomName, signature), clock, shelf, changed: (kept) => view.showKept(kept) })
 
   /** The app behind the server may decide what one is called. */
@@ -164,8 +167,8 @@ function caution(words: string): void {
 /** Says why this page is refused, where that is to be seen here; who has another key, the list of people says. */
 function cautionOfKey({ roomKey }: Access): void {
   if (roomKey === null) caution('This link has no key, and others here have one. Ask for the whole link, with what follows the #.')
-  else if (globalThis.crypto.subtle === undefined) {
-    caution('On a page over plain http this link’s key cannot be used, and others here use it. Open the link over https, or all at the same address.')
+  else if (isBare) {
+    caution('On a page over plain http this link’s key cannot be used, and others here use it. Open the link over https, or ask them to let you in.')
   }
 }
 

@@ -15,6 +15,7 @@ interface Row {
   readonly words: HTMLElement
   readonly warning: HTMLElement
   readonly follow: HTMLButtonElement
+  readonly admit: HTMLButtonElement
 }
 
 export class People {
@@ -24,11 +25,13 @@ export class People {
   readonly #summary = byId('people-summary', HTMLElement)
   readonly #rows = new Map<string, Row>()
   readonly #follow: (peer: string) => void
+  readonly #admit: (peer: string) => void
   #facesKey = ''
 
-  /** `follow` is called with the id of whoever is to be followed, or not any more. */
-  constructor(follow: (peer: string) => void) {
+  /** `follow` is called with the id of whoever is to be followed, or not any more; `admit` with that of whoever is let in. */
+  constructor(follow: (peer: string) => void, admit: (peer: string) => void) {
     this.#follow = follow
+    this.#admit = admit
   }
 
   /** Shows these people, and nobody else beside oneself. Whether there are others is not known before one was in the room. */
@@ -50,10 +53,11 @@ export class People {
     if (row === undefined) {
       row = makeRow()
       row.follow.addEventListener('click', () => this.#follow(person.id))
+      row.admit.addEventListener('click', () => this.#admit(person.id))
       this.#rows.set(person.id, row)
       this.#list.append(row.item)
     }
-    const { item, face, name, way, words, warning, follow } = row
+    const { item, face, name, way, words, warning, follow, admit } = row
     item.dataset['peer'] = person.id
     item.dataset['state'] = person.state
     item.dataset['path'] = person.path ?? ''
@@ -71,6 +75,8 @@ export class People {
     follow.setAttribute('aria-label', `Follow ${person.name}`)
     follow.title = followed ? 'Stop following' : `Scroll with ${person.name}’s caret`
     follow.hidden = person.client === null
+    admit.setAttribute('aria-label', `Let ${person.name} in without verification`)
+    admit.hidden = !person.admissible
   }
 
   #showFaces(self: Identity, people: readonly Person[]): void {
@@ -96,7 +102,7 @@ export function summarise(people: readonly Person[]): string {
   const refused = people.filter((person) => person.refused).length
   const rest = people.length - connected.length - refused
   if (rest > 0) return `${count}, ${rest} connecting`
-  if (refused > 0) return `${count}, ${refused} without the key`
+  if (refused > 0) return `${count}, ${refused} kept apart`
   if (connected.some((person) => person.path === null)) return count
   const on = (way: Way): number => connected.filter((person) => person.path === way).length
   if (on('direct') === connected.length) return `${count}, direct`
@@ -119,7 +125,8 @@ function makeRow(): Row {
   const words = element('span')
   const way = element('span', { class: 'way' }, words)
   const warning = element('span', { class: 'warning', hidden: '' })
+  const admit = element('button', { type: 'button', class: 'admit copy', hidden: '' }, 'Let in without verification')
   const follow = element('button', { type: 'button', class: 'follow' }, icon('eye'))
-  const item = element('li', { class: 'person' }, face, element('span', { class: 'who' }, name, way, warning), follow)
-  return { item, face, name, way, words, warning, follow }
+  const item = element('li', { class: 'person' }, face, element('span', { class: 'who' }, name, way, warning, admit), follow)
+  return { item, face, name, way, words, warning, follow, admit }
 }

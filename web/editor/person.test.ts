@@ -4,12 +4,13 @@ import type { Peer } from '../client/index.ts'
 import { summarise } from './people.ts'
 import { personOf, type Knowledge } from './person.ts'
 
-const peer: Peer = { id: 'p1', presence: 'here', state: 'connected', path: null, trust: 'verified', dropped: 0, buffered: 0, send: () => true }
-const knowledge: Knowledge = { identity: null, inSync: true, client: 7, dropped: 0, unsigned: 0 }
+const peer: Peer = { id: 'p1', presence: 'here', state: 'connected', path: null, trust: 'verified', dropped: 0, buffered: 0, send: () => true, admit() {} }
+const knowledge: Knowledge = { identity: null, inSync: true, client: 7, isBare: false, dropped: 0, unsigned: 0 }
 
 for (const [given, way] of [
   [{ state: 'connecting' }, 'connecting…'],
   [{ state: 'connecting', trust: 'refused' }, 'no key in common'],
+  [{ state: 'connecting', trust: 'unsigned' }, 'cannot be verified'],
   [{ state: 'connected', trust: 'refused' }, 'connected'],
   [{ state: 'reconnecting', path: { kind: 'direct', rtt: 4 } }, 'reconnecting…'],
   [{ state: 'closed' }, 'not connected'],
@@ -57,6 +58,16 @@ test('who is not verified is so called once anything is known, and who is refuse
   const warning = (trust: Peer['trust'], state: Peer['state']) => personOf({ ...peer, trust, state }, knowledge).warning
   assert.deepEqual([warning('unverified', 'connecting'), warning('unverified', 'connected')], ['', 'not verified'])
   assert.match(warning('refused', 'connecting'), /^refused: .* different keys/)
+  assert.match(warning('unsigned', 'connecting'), /^kept out: .* Ask them before you let them in/)
+})
+
+test('only who signs nothing, and is kept apart for that, can be let in', () => {
+  const admissible = (trust: Peer['trust'], state: Peer['state']) => personOf({ ...peer, trust, state }, knowledge).admissible
+  assert.deepEqual([admissible('unsigned', 'connecting'), admissible('unsigned', 'connected'), admissible('refused', 'connecting')], [true, false, false])
+})
+
+test('a page that cannot use its key says who does not let it in', () => {
+  assert.equal(personOf({ ...peer, state: 'connecting', trust: 'refused' }, { ...knowledge, isBare: true }).way, 'does not let you in')
 })
 
 test('a few words sum people up', () => {
@@ -72,7 +83,7 @@ test('a few words sum people up', () => {
   assert.equal(summarise([direct, relay, server]), '4 people, 1 by relay, 1 by the server')
   assert.equal(summarise([direct, connecting]), '3 people, 1 connecting')
   const refused = personOf({ ...peer, state: 'connecting', trust: 'refused' }, knowledge)
-  assert.equal(summarise([direct, refused]), '3 people, 1 without the key')
+  assert.equal(summarise([direct, refused]), '3 people, 1 kept apart')
   assert.equal(summarise([refused, connecting]), '3 people, 1 connecting')
   assert.equal(summarise([personOf(peer, knowledge)]), '2 people')
 })

@@ -14,8 +14,10 @@ export interface Person {
   readonly chosen: boolean
   readonly state: Peer['state']
   readonly path: Way | null
-  /** Kept apart for good: one side has no key of the text, or another one. */
+  /** Kept apart: one side has no key of the text, or another one, or cannot use it. */
   readonly refused: boolean
+  /** Kept apart as long as nobody here lets them in. */
+  readonly admissible: boolean
   /** How the connection is doing, in words. */
   readonly way: string
   /** What the pointer is told: more than there is room for. */
@@ -34,6 +36,8 @@ export interface Knowledge {
   readonly identity: Identity | null
   readonly inSync: boolean
   readonly client: number | null
+  /** This page has a key and cannot use it: others may not let it in. */
+  readonly isBare: boolean
   /** Messages that could not be read. */
   readonly dropped: number
   /** Edits that nobody signed who may write, and so were dropped. */
@@ -45,7 +49,7 @@ export function isThere(peer: Peer): boolean {
   return peer.presence !== 'leaving'
 }
 
-export function personOf(peer: Peer, { identity, inSync, client, dropped, unsigned }: Knowledge): Person {
+export function personOf(peer: Peer, { identity, inSync, client, isBare, dropped, unsigned }: Knowledge): Person {
   const roster = readIdentity({ ...(peer.meta as object | null | undefined), name: peer.name })
   const nobody: Identity = { name: peer.name ?? 'Somebody', colour: colourFor(peer.id), chosen: false }
   const { name, colour, chosen } = identity ?? roster ?? nobody
@@ -57,7 +61,8 @@ export function personOf(peer: Peer, { identity, inSync, client, dropped, unsign
     state: peer.state,
     path: peer.state === 'connected' && peer.path !== null ? wayIs(peer.path.kind) : null,
     refused: isRefused(peer),
-    way: wayOf(peer, inSync),
+    admissible: peer.trust === 'unsigned' && isRefused(peer),
+    way: wayOf(peer, inSync, isBare),
     detail: detailOf(peer),
     warning: warningOf(peer, dropped, unsigned),
     inSync: peer.state === 'connected' && inSync,
@@ -72,11 +77,11 @@ function wayIs(kind: string): Way {
 
 /** What is connected all the same is told by its path. */
 function isRefused({ state, trust }: Peer): boolean {
-  return state === 'connecting' && trust === 'refused'
+  return state === 'connecting' && (trust === 'refused' || trust === 'unsigned')
 }
 
-function wayOf(peer: Peer, inSync: boolean): string {
-  if (isRefused(peer)) return 'no key in common'
+function wayOf(peer: Peer, inSync: boolean, isBare: boolean): string {
+  if (isRefused(peer)) return peer.trust === 'unsigned' ? 'cannot be verified' : isBare ? 'does not let you in' : 'no key in common'
   switch (peer.state) {
     case 'connecting':
       return 'connecting…'
@@ -132,6 +137,9 @@ function detailOf(peer: Peer): string {
 function warningOf(peer: Peer, dropped: number, unsigned: number): string {
   const parts: string[] = []
   if (peer.state === 'connected' && peer.trust === 'unverified') parts.push('not verified')
+  if (isRefused(peer) && peer.trust === 'unsigned') {
+    parts.push('kept out: their page came over plain http, or their link has no key. Ask them before you let them in: it could be anybody, and the server could read along')
+  }
   if (peer.trust === 'refused') parts.push('refused: their link and this one have different keys, or the server changed what was said')
   if (unsigned > 0) parts.push(`${unsigned} ${unsigned === 1 ? 'change' : 'changes'} without a valid signature ignored`)
   if (dropped > 0) parts.push(`${dropped} unreadable ${dropped === 1 ? 'message' : 'messages'} ignored`)

@@ -19,11 +19,17 @@ export interface RoomViewOptions {
   /** Follows whoever speaks for a document client, or nobody. */
   readonly follow: (client: number | null) => void
   readonly caution: (words: string) => void
+  /** Whether this page has a key that it cannot use. */
+  readonly isBare: boolean
 }
 
 export class RoomView {
   readonly #options: RoomViewOptions
-  readonly #people = new People((peer) => this.#toggleFollowing(peer))
+  readonly #people = new People(
+    (peer) => this.#toggleFollowing(peer),
+    (peer) => this.#admit(peer),
+  )
+  readonly #admitted = new Set<string>() // also when their pages are reloaded
   readonly #status: StatusLine
   #trouble: SignalError | null = null
   #relayMissing = false
@@ -52,7 +58,8 @@ export class RoomView {
 
   /** Keeps the list and the status line as the room is. */
   show(): void {
-    const { room, self, seen } = this.#options
+    const { room, self, seen, isBare } = this.#options
+    for (const peer of room.peers.values()) if (peer.trust === 'unsigned' && this.#admitted.has(peer.id)) peer.admit()
     const present = [...room.peers.values()].filter(isThere).map((peer) => this.#personOf(peer.id))
     const people = present.filter((person) => person !== null)
     seen(people)
@@ -61,7 +68,7 @@ export class RoomView {
     }
     this.#people.show(self(), people, room.self !== null, this.#followed?.peer ?? null)
     const { link } = room
-    const situation = { link, trouble: this.#trouble, people, online: navigator.onLine, relayMissing: this.#relayMissing, kept: this.#kept.state }
+    const situation = { link, trouble: this.#trouble, people, isBare, online: navigator.onLine, relayMissing: this.#relayMissing, kept: this.#kept.state }
     this.#status.show(describe(situation), link)
     setText(byId('kept', HTMLElement), keptInWords(this.#kept, people))
     setText(byId('kept-note', HTMLElement), keptNote(this.#kept))
@@ -80,7 +87,7 @@ export class RoomView {
   }
 
   #personOf(id: string): Person | null {
-    const { room, provider, caution } = this.#options
+    const { room, provider, caution, isBare } = this.#options
     const peer = room.peers.get(id)
     if (peer === undefined) return null
     if (provider.doubts(id, 'unchecked') > 0) {
@@ -90,9 +97,15 @@ export class RoomView {
       identity: provider.identityOf(id),
       inSync: provider.inSync(id),
       client: provider.clientOf(id),
+      isBare,
       dropped: provider.dropped(id),
       unsigned: provider.doubts(id, 'unsigned'),
     })
+  }
+
+  #admit(peer: string): void {
+    this.#admitted.add(peer)
+    this.show()
   }
 
   #toggleFollowing(peer: string): void {

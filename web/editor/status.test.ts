@@ -7,12 +7,13 @@ const open: LinkState = { name: 'open', via: 'websocket' }
 const lost = new SignalError('network', 'no answer', 'resume')
 const waiting: LinkState = { name: 'waiting', attempt: 3, retryAt: 9_000, error: lost }
 const answered = (code: string): LinkState => ({ name: 'waiting', attempt: 3, retryAt: 9_000, error: new SignalError(code, code) })
-const direct = { state: 'connected', path: 'direct', refused: false } as const
-const served = { state: 'connected', path: 'server', refused: false } as const
-const relayed = { state: 'connected', path: 'relay', refused: false } as const
-const connecting = { state: 'connecting', path: null, refused: false } as const
-const refused = { state: 'connecting', path: null, refused: true } as const
-const unmeasured = { state: 'connected', path: null, refused: false } as const
+const direct = { state: 'connected', path: 'direct', refused: false, admissible: false } as const
+const served = { state: 'connected', path: 'server', refused: false, admissible: false } as const
+const relayed = { state: 'connected', path: 'relay', refused: false, admissible: false } as const
+const connecting = { state: 'connecting', path: null, refused: false, admissible: false } as const
+const refused = { state: 'connecting', path: null, refused: true, admissible: false } as const
+const unsigned = { state: 'connecting', path: null, refused: true, admissible: true } as const
+const unmeasured = { state: 'connected', path: null, refused: false, admissible: false } as const
 
 for (const [situation, text, tone] of [
   [{ link: { name: 'connecting', attempt: 1 } }, 'Connecting to the signaling server…', 'busy'],
@@ -51,10 +52,14 @@ for (const [situation, text, tone] of [
   [{ link: open, people: [refused] }, 'No key in common with 1 peer. Everybody needs the same link, at the same address', 'warn'],
   [{ link: open, people: [refused, connecting] }, 'Connecting to 1 peer…', 'busy'],
   [{ link: open, people: [direct, refused] }, 'Editing directly with 1 peer, no key in common with 1 more', 'good'],
+  [{ link: open, people: [unsigned] }, '1 peer cannot be verified. Let them in by the list of people, if you know who it is', 'warn'],
+  [{ link: open, people: [direct, unsigned] }, 'Editing directly with 1 peer, not with 1 more who cannot be verified', 'good'],
+  [{ link: open, people: [refused], isBare: true }, 'Not let in by 1 peer: this page came over plain http, and cannot be verified', 'warn'],
+  [{ link: open, people: [direct, refused], isBare: true }, 'Editing directly with 1 peer, not let in by 1 more', 'good'],
 ] as [Partial<Situation> & Pick<Situation, 'link'>, string, string][]) {
   test(`it says: ${text}`, () => {
     const trouble = troubleAfter(null, situation.link)
-    const status = describe({ trouble, people: [], online: true, relayMissing: false, kept: 'saved', ...situation })
+    const status = describe({ trouble, people: [], isBare: false, online: true, relayMissing: false, kept: 'saved', ...situation })
     assert.equal(status.text, text)
     assert.equal(status.tone, tone)
     assert.equal(status.retryAt, situation.link.name === 'waiting' ? 9_000 : null)
@@ -68,7 +73,7 @@ test('what went wrong is said until it works again, not anew with each try', () 
   let trouble: SignalError | null = null
   for (const link of [...tries, open]) {
     trouble = troubleAfter(trouble, link)
-    const { text } = describe({ link, trouble, people: [], online: true, relayMissing: false, kept: 'saved' })
+    const { text } = describe({ link, trouble, people: [], isBare: false, online: true, relayMissing: false, kept: 'saved' })
     if (texts.at(-1) !== text) texts.push(text)
   }
   assert.deepEqual(texts, [

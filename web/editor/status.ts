@@ -9,7 +9,9 @@ export interface Situation {
   readonly link: LinkState
   /** Why the room cannot be entered or followed; null as long as nothing went wrong since that last worked. */
   readonly trouble: SignalError | null
-  readonly people: readonly Pick<Person, 'state' | 'path' | 'refused'>[]
+  readonly people: readonly Pick<Person, 'state' | 'path' | 'refused' | 'admissible'>[]
+  /** Whether this page has a key that it cannot use. */
+  readonly isBare: boolean
   /** What the browser believes of the network. */
   readonly online: boolean
   /** Whether only relayed paths are allowed, and there is no relay. */
@@ -42,9 +44,10 @@ export function troubleAfter(before: SignalError | null, link: LinkState): Signa
   return link.name === 'open' ? null : link.name === 'waiting' ? link.error : before
 }
 
-export function describe({ link, trouble, people, online, relayMissing, kept }: Situation): Status {
+export function describe({ link, trouble, people, isBare, online, relayMissing, kept }: Situation): Status {
   const connected = people.filter((person) => person.state === 'connected')
   const refused = people.filter((person) => person.refused).length
+  const admissible = people.filter((person) => person.admissible).length
   const rest = people.length - connected.length - refused
   const retryAt = link.name === 'waiting' ? link.retryAt : null
 
@@ -56,11 +59,13 @@ export function describe({ link, trouble, people, online, relayMissing, kept }: 
   if (link.name === 'open') {
     if (connected.length > 0) {
       const more = rest === 0 ? '' : `, connecting to ${rest} more`
-      const apart = refused === 0 ? '' : `, no key in common with ${refused} more`
+      const apart = refused === 0 ? '' : admissible > 0 ? `, not with ${admissible} more who cannot be verified` : isBare ? `, not let in by ${refused} more` : `, no key in common with ${refused} more`
       return { tone: 'good', text: editingWith(connected) + more + apart, retryAt }
     }
     if (relayMissing) return { tone: 'bad', text: 'Only relayed connections are allowed, and this server has no relay', retryAt }
     if (rest > 0) return { tone: 'busy', text: `Connecting to ${count(rest)}…`, retryAt }
+    if (admissible > 0) return { tone: 'warn', text: `${count(admissible)} cannot be verified. Let them in by the list of people, if you know who it is`, retryAt }
+    if (refused > 0 && isBare) return { tone: 'warn', text: `Not let in by ${count(refused)}: this page came over plain http, and cannot be verified`, retryAt }
     if (refused > 0) return { tone: 'warn', text: `No key in common with ${count(refused)}. Everybody needs the same link, at the same address`, retryAt }
     return { tone: 'good', text: 'Connected to the signaling server. Nobody else is here yet', retryAt }
   }

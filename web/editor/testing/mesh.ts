@@ -37,6 +37,8 @@ class Remote implements Peer {
     readonly mesh: Mesh,
   ) {}
 
+  admit(): void {}
+
   send(channel: string, data: Uint8Array): boolean {
     if (!this.open.has(channel) || this.buffered > this.mesh.cap) return false
     this.mesh.carry({ from: this.owner.id, to: this.id, channel, data: data.slice() }, this)
