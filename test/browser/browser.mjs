@@ -61,7 +61,8 @@ export class Editor extends Writer {
   static async open(browser, server, { room, name, query = '', address = `/?room=${room}${query}`, prepare, listen, ...contextOptions }) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions })
     // Host candidates of pages with this permission are addresses, which need no multicast DNS.
-    await context.grantPermissions(['camera', 'microphone', 'clipboard-read', 'clipboard-write'], { origin: server.origin })
+    const isTrusted = /^https:|\/\/(localhost|127\.)/.test(server.origin) // others cannot be permitted anything
+    if (isTrusted) await context.grantPermissions(['camera', 'microphone', 'clipboard-read', 'clipboard-write'], { origin: server.origin })
     const page = await context.newPage()
     const editor = new Editor(context, page, server.origin)
     editor.#watch()
