@@ -1,4 +1,5 @@
 # make test     everything that CI runs; installs what it needs (Debian's packages, npm's, Go's)
+# make test-long   what takes ten minutes: a server gone for five, more networks that change, storms of full size
 # make run      the service on :8080
 # make web      builds the pages into web/dist, which is committed
 # make lint     golangci-lint, as pinned here
@@ -21,7 +22,7 @@ BROWSERS := PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) PARLEY_TURN=$(CURDIR)/$(TURN) test
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser run build web lint fmt chaos abuse fuzz image setup bench-signaling bench-relay bench-connect soak
+.PHONY: test test-go test-web test-browser test-long run build web lint fmt chaos abuse fuzz image setup bench-signaling bench-relay bench-connect soak
 
 test: setup
 	$(MAKE) test-go
@@ -45,6 +46,9 @@ test-web: web/node_modules build
 test-browser: web/node_modules build
 	$(BROWSERS) test/browser/doctor.test.mjs
 	$(BROWSERS) --test-concurrency=2 bench/connect/*.test.mjs $(filter-out test/browser/doctor.test.mjs,$(wildcard test/browser/*.test.mjs))
+
+test-long: setup web/node_modules build
+	PARLEY_LONG=1 PARLEY_OUTAGE=300 PARLEY_TIMES=5 $(BROWSERS) $(addprefix test/browser/,storm.test.mjs editor-storm.test.mjs network.test.mjs first-text.test.mjs outage.test.mjs)
 
 build:
 	go build -o bin/ ./cmd/...

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
@@ -11,11 +10,11 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { buildPages } from '../../web/bundle.mjs'
 import { launch, until } from './browser.mjs'
+import { loadMiddlebox } from './middlebox.mjs'
 import { Server } from './server.mjs'
 
 const run = promisify(execFile)
 const web = fileURLToPath(new URL('../../web', import.meta.url))
-const { build } = createRequire(new URL('../../web/package.json', import.meta.url))('esbuild')
 
 /** Ten lines, and where they get the client from. */
 const page = (module) => `import { join } from '${module}'
@@ -50,8 +49,7 @@ before(async () => {
     await writeFile(join(site, `${name}.js`), page(module))
     await writeFile(join(site, `${name}.html`), `<!doctype html><title>${name}</title><link rel="icon" href="data:,"><script type="module" src="${name}.js"></script>`)
   }
-  await build({ entryPoints: [join(web, 'client/testing/middlebox.ts')], bundle: true, platform: 'node', format: 'esm', outfile: join(folder, 'middlebox.mjs') })
-  ;({ Middlebox } = await import(join(folder, 'middlebox.mjs')))
+  Middlebox = await loadMiddlebox()
   process.env.PARLEY_WEB_DIR = site
   server = await Server.start()
   browser = await launch()

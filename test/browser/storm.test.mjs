@@ -3,20 +3,24 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPage } from './client-stage.mjs'
 
-test('of a thousand joins and restarts with random delays none is stuck, and each pair has one connection', { timeout: 120_000 }, async (t) => {
+/** In a long test a thousand pairs are at it at once. */
+const isLong = process.env.PARLEY_LONG === '1'
+const [batches, pagesAtOnce, load] = isLong ? [1, 5, { pairs: 200, rounds: 2, patience: 240_000 }] : [2, 1, { pairs: 60, rounds: 4, patience: 60_000 }]
+
+test('of a thousand joins and restarts with random delays none is stuck, and each pair has one connection', { timeout: 300_000 }, async (t) => {
   // The ends of closed connections count against the browser's limit until their page is gone.
   const results = []
-  for (let batch = 0; batch < 2; batch++) {
-    const page = await openPage({ patience: 90_000 })
-    results.push(await page.evaluate(joinAndRestart, { pairs: 60, rounds: 4 }))
-    await page.close()
+  for (let batch = 0; batch < batches; batch++) {
+    const pages = await Promise.all(Array.from({ length: pagesAtOnce }, () => openPage({ patience: 280_000 })))
+    results.push(...(await Promise.all(pages.map((page) => page.evaluate(joinAndRestart, load)))))
+    for (const page of pages) await page.close()
   }
   t.diagnostic(JSON.stringify(results))
-  assert.deepEqual(results.map(({ faults }) => faults), [[], []])
+  assert.deepEqual(results.flatMap(({ faults }) => faults), [])
 })
 
 /** In the page: so many pairs join, and both sides of each restart so many times; returns what went wrong. */
-async function joinAndRestart({ pairs: count, rounds }) {
+async function joinAndRestart({ pairs: count, rounds, patience }) {
   const began = Date.now()
   const clock = parley.environment().clock
   const faults = []
@@ -69,7 +73,7 @@ async function joinAndRestart({ pairs: count, rounds }) {
     return { sides, made, arrived }
   }
   const pairs = Array.from({ length: count }, pair)
-  const all = (what, condition) => parley.until(what, () => pairs.every(condition), 60_000)
+  const all = (what, condition) => parley.until(what, () => pairs.every(condition), patience)
   await all('connections', ({ sides }) => sides.every((side) => side?.state === 'connected'))
   const joined = Date.now() - began
   for (let round = 0; round < rounds; round++) {
