@@ -5,6 +5,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -129,6 +130,17 @@ func (o options) check() error {
 		return fmt.Errorf("-tries: %d is less than 1", o.tries)
 	case o.soak.For < 0:
 		return fmt.Errorf("-soak: %v is negative", o.soak.For)
+	}
+	return o.checkTurn()
+}
+
+// checkTurn says if cmd/turn cannot be started, where it is to be, before what comes before it was measured for minutes.
+func (o options) checkTurn() error {
+	if o.from != "" || o.serve.Listen != "" || o.soak.For == 0 && !slices.Contains(o.servers, contender.Parley) {
+		return nil
+	}
+	if _, err := exec.LookPath(o.field.Turn); err != nil {
+		return fmt.Errorf("-turn: %w; make build makes bin/turn", err)
 	}
 	return nil
 }

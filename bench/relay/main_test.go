@@ -127,8 +127,9 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"-for":       {"-for=1ms"},
 		"-tries":     {"-tries=0"},
 		"-settle":    {"-settle=-1s"},
-		"-soak":      {"-soak=1s"},
-		"-soak-rate": {"-soak=1h", "-soak-rate=0"},
+		"-soak":      {"-soak=1s", "-turn=" + os.Args[0]},
+		"-soak-rate": {"-soak=1h", "-soak-rate=0", "-turn=" + os.Args[0]},
+		"-turn":      {"-turn=" + filepath.Join(t.TempDir(), "turn")},
 		"-from":      {"-from=" + filepath.Join(t.TempDir(), "none.json")},
 	} {
 		err := run(t.Context(), args, &bytes.Buffer{})
