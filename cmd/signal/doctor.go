@@ -31,7 +31,7 @@ type doctorFlags struct {
 	Token    string        `help:"App token, if joining needs one." env:"PARLEY_TOKEN" placeholder:"TOKEN"`
 	Origin   string        `help:"Web origin of the pages that use the server, such as https://app.example, to check that they may. By default the server's own." placeholder:"ORIGIN"`
 	Insecure bool          `help:"Take any certificate, for tests."`
-	Timeout  time.Duration `help:"How long each check waits for an answer, at most 1m." default:"5s"`
+	Timeout  time.Duration `help:"How long each check waits for an answer; from 100ms to 1m." default:"5s"`
 	Hold     time.Duration `help:"How long a poll is held open, to see whether something cuts it; from 1s to 25s." default:"6s"`
 
 	JSON     bool `name:"json" help:"Print a report in JSON, to give away: without secrets and with addresses shortened."`
@@ -54,8 +54,11 @@ func examine(ctx context.Context, args []string, getenv func(string) string, std
 	if f.JSON && f.Markdown {
 		return daemon.Usagef("--json, --markdown: give one of them")
 	}
-	if f.Timeout == 0 || f.Hold == 0 {
-		return daemon.Usagef("--timeout, --hold: 0s is too short; they can be from 100ms to 1m, and from 1s to 25s")
+	if f.Timeout < 100*time.Millisecond || f.Timeout > time.Minute {
+		return daemon.Usagef("--timeout: %v is not 100ms to 1m", f.Timeout)
+	}
+	if f.Hold < time.Second || f.Hold > 25*time.Second {
+		return daemon.Usagef("--hold: %v is not 1s to 25s", f.Hold)
 	}
 	aloud := !f.JSON && !f.Markdown
 	group := ""

@@ -224,6 +224,8 @@ func TestDoctorSaysWhyTheServerIsNotThere(t *testing.T) {
 	t.Cleanup(refusing.Close)
 	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>Log in first") }))
 	t.Cleanup(portal.Close)
+	website := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(website.Close)
 	files := newCertFiles(t, "other.example")
 	secured := start(t, nil, "--tls-cert", files.cert, "--tls-key", files.key)
 	const secret = "a secret of at least thirty-two bytes"
@@ -254,6 +256,7 @@ func TestDoctorSaysWhyTheServerIsNotThere(t *testing.T) {
 	token := examinedLater(t, map[string]string{"PARLEY_TOKEN": tokenOf(secret)}, closed.url, "--room=lobby")
 	proxy := httptest.NewServer(connectProxy(strings.TrimPrefix(clear.url, "http://")))
 	t.Cleanup(proxy.Close)
+	elsewhere := examinedLater(t, nil, website.URL)
 	proxied := examinedLater(t, map[string]string{"HTTP_PROXY": proxy.URL, "HTTPS_PROXY": proxy.URL}, "http://parley.test")
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -272,6 +275,12 @@ func TestDoctorSaysWhyTheServerIsNotThere(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a server that is none is not called one", func(t *testing.T) {
+		report, err := elsewhere()
+		if row := rowOf(t, report, "server"); row.Outcome != doctor.Warn || !strings.Contains(row.Cause, "not a Parley server") || err == nil {
+			t.Errorf("the row is %+v, and it ends with %v", row, err)
+		}
+	})
 	t.Run("a token lets it in", func(t *testing.T) {
 		report, err := token()
 		if err != nil || report.Verdict.Path != "direct" {
@@ -328,9 +337,11 @@ func TestDoctorRefusesWhatItCannotDo(t *testing.T) {
 		`"ftp://x" is not a URL like https://parley.example`: {"ftp://x"},
 		"has more than a host and a path":                    {"https://x/?a=b"},
 		"the room \"two words\" is not":                      {"https://x", "--room", "two words"},
-		"the timeout is 1h0m0s, and can be":                  {"https://x", "--timeout", "1h"},
-		"--timeout, --hold: 0s is too short":                 {"https://x", "--timeout", "0s"},
-		"a poll cannot be held for 1m0s":                     {"https://x", "--hold", "1m"},
+		"--timeout: 1h0m0s is not 100ms to 1m":               {"https://x", "--timeout", "1h"},
+		"--timeout: 0s is not 100ms to 1m":                   {"https://x", "--timeout", "0s"},
+		"--timeout: -1s is not 100ms to 1m":                  {"https://x", "--timeout=-1s"},
+		"--hold: 1m0s is not 1s to 25s":                      {"https://x", "--hold", "1m"},
+		"--hold: 0s is not 1s to 25s":                        {"https://x", "--hold", "0s"},
 		"the token has characters":                           {"https://x", "--token", "a b"},
 		`the origin "x" is not one like`:                     {"https://x", "--origin", "x"},
 		"--json, --markdown: give one of them":               {"https://x", "--json", "--markdown"},

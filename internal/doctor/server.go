@@ -44,6 +44,10 @@ func (x *examination) reach(ctx context.Context, row *Row) {
 		return
 	case errors.As(err, &no) && no.status == http.StatusNotFound:
 		x.found.server = true // an embedded one need not have it; the join will tell
+		if !x.speaks(ctx) {
+			row.warn(fmt.Sprintf("answers after %s%s", round(took), by), "something that is not a Parley server answers (status 404)", "is the URL the server's, with its path if it has one?")
+			return
+		}
 		row.pass(fmt.Sprintf("answers after %s, and has no /healthz%s", round(took), by))
 		return
 	case errors.As(err, &no):
@@ -68,6 +72,13 @@ func (x *examination) reach(ctx context.Context, row *Row) {
 	if _, _, err := x.ask(ctx, http.MethodGet, "/readyz", "", nil); errors.As(err, &no) && no.status == http.StatusServiceUnavailable {
 		row.warn(row.Found, "the server is shutting down or starting: it takes no new peers", "wait until it is ready (/readyz)")
 	}
+}
+
+// speaks says whether the server refuses in the protocol's words what no Parley server has.
+func (x *examination) speaks(ctx context.Context) bool {
+	_, _, err := x.ask(ctx, http.MethodGet, x.rooms(), "", nil)
+	var no *refused
+	return errors.As(err, &no) && no.code != ""
 }
 
 // encryption looks at how the server is spoken to.
