@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ const (
 
 // api makes the requests of the protocol.
 type api struct {
+	server string // its URL
 	root   string // URL of the room's sessions
 	http   *http.Client
 	dialer websocket.Dialer
@@ -31,8 +33,12 @@ type api struct {
 
 func newAPI(server, room string, client *http.Client) *api {
 	a := &api{
+		server: server,
 		root:   strings.TrimRight(server, "/") + "/v1/rooms/" + room + "/sessions",
 		dialer: websocket.Dialer{Proxy: http.ProxyFromEnvironment},
+	}
+	if at, err := url.Parse(server); err == nil {
+		a.server = at.Redacted()
 	}
 	if client == nil {
 		a.own = &http.Transport{
@@ -107,6 +113,9 @@ func (a *api) call(ctx context.Context, limit time.Duration, method, path, beare
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
 	if err == nil && out != nil {
 		err = json.Unmarshal(body, out)
+		if text := bytes.TrimSpace(body); err != nil && len(text) > 0 && text[0] != '{' {
+			return nobodyAt(a.server, res.StatusCode)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("client: the answer of %s: %w", method, err)

@@ -23,10 +23,14 @@ type Error struct {
 	RetryAfter time.Duration // 0: the server does not say that waiting helps
 
 	received *int64 // of a gap, or over the rate
+	foreign  bool   // the answer is no Parley server's
 }
 
 // Error implements error.
 func (e *Error) Error() string {
+	if e.foreign {
+		return "client: " + e.Message
+	}
 	if e.Code == "" {
 		return fmt.Sprintf("client: status %d: %s", e.Status, e.Message)
 	}
@@ -62,6 +66,14 @@ func refusalIn(res *http.Response) *Error {
 	}
 	refused.RetryAfter = min(max(refused.RetryAfter, 0), maxRetryAfter)
 	return refused
+}
+
+// nobodyAt is what a join returns when something that is no Parley server answers.
+func nobodyAt(server string, status int) *Error {
+	return &Error{
+		Status: status, foreign: true,
+		Message: fmt.Sprintf("no Parley server answers at %s (status %d %s): is the URL right, with the server's path if it has one?", server, status, http.StatusText(status)),
+	}
 }
 
 // maxRetryAfter bounds what a server can make a client wait.

@@ -14,7 +14,7 @@ import (
 
 // Join joins a room. Server is the URL below which the server's /v1/ is. It tries again, without
 // harm, for as long as the server cannot be reached or is unable to answer, until ctx ends; ctx does not bound the session.
-// When the server refuses the join the error is an [*Error]. The caller
+// When the server refuses the join, or something answers that is no Parley server, the error is an [*Error]. The caller
 // reads [Session.Events], and ends the session by [Session.Leave] or [Session.Close].
 func Join(ctx context.Context, server, room string, opts Options) (*Session, error) {
 	opts, err := opts.resolved(server, room)
@@ -52,7 +52,7 @@ func (j joining) join(ctx context.Context, ask wire.JoinRequest) (wire.JoinReply
 			return reply, nil
 		case ctx.Err() != nil:
 			return reply, fmt.Errorf("client: join: %w", errors.Join(ctx.Err(), last))
-		case errors.As(err, &refused) && !refused.passes():
+		case errors.As(err, &refused) && !refused.passes() && (!refused.foreign || !j.patient): // a login page, say, does not end a session
 			return reply, err
 		case errors.As(err, &noToken) && !j.patient:
 			return reply, err
@@ -83,8 +83,12 @@ func (j joining) once(ctx context.Context, ask wire.JoinRequest) (wire.JoinReply
 		}
 	}
 	err := j.api.call(ctx, requestTime, http.MethodPost, "", token, ask, &reply)
-	if err == nil && (reply.Session == "" || reply.Secret == "" || reply.Peer == "" || reply.Limits.Frame <= 0) {
-		err = &Error{Status: http.StatusCreated, Message: "the answer is not a Parley server's"}
+	var refused *Error
+	switch {
+	case err == nil && (reply.Session == "" || reply.Secret == "" || reply.Peer == "" || reply.Limits.Frame <= 0):
+		err = nobodyAt(j.api.server, http.StatusOK)
+	case errors.As(err, &refused) && refused.Code == "" && !refused.passes() && !refused.foreign:
+		err = nobodyAt(j.api.server, refused.Status)
 	}
 	return reply, err
 }
