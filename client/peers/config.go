@@ -27,7 +27,8 @@ const (
 
 // Config is what a room is joined with. The zero value works, and has no channels.
 type Config struct {
-	// Client says who joins, and how the server is reached.
+	// Client says who joins, and how the server is reached. With a Key its Instance stays empty, which makes it random: the
+	// signatures of one run of the process are worth nothing in the next.
 	Client client.Options
 
 	// Channels are the app's channels by name, at most 100 of at most 128 characters. All peers should have the
@@ -98,6 +99,7 @@ func (c Config) resolved() (settled, error) {
 			faults = append(faults, err)
 		}
 	}
+	fault(c.Key != "" && c.Client.Instance != "", "Client.Instance is set together with Key: signatures are good for one run of a process, so it has to be another in each; leave it empty")
 	fault(c.AllowUnverified && c.Key == "", "AllowUnverified is set, and Key is not")
 
 	c.Channels = maps.Clone(c.Channels)

@@ -135,6 +135,7 @@ func TestConfigNamesItsFaults(t *testing.T) {
 		"a negative MaxMessage":    {MaxMessage: -1},
 		"AllowUnverified and none": {AllowUnverified: true},
 		"a bad key":                {Key: "secret"},
+		"an Instance with a key":   {Key: NewKey(), Client: client.Options{Instance: "i1"}},
 	} {
 		if room, err := Join(t.Context(), "http://127.0.0.1:1", "lobby", c); err == nil {
 			room.Close()
