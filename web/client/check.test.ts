@@ -17,6 +17,7 @@ const faults: [what: string, options: Partial<Record<keyof JoinOptions, unknown>
   ['a room with a line break', { room: 'room\n' }, { name: 'SignalError', code: 'bad_room', message: /1 to 128 characters/ }],
   ['a room that is a folder', { room: '..' }, { name: 'SignalError', code: 'bad_room', message: /1 to 128 characters/ }],
   ['too long a room', { room: 'a'.repeat(129) }, { name: 'SignalError', code: 'bad_room', message: /1 to 128 characters/ }],
+  ['a meta with a BigInt', { meta: { age: 7n } }, { name: 'TypeError', message: /^meta cannot be written as JSON: .*BigInt/ }],
   ['no channels', { channels: undefined }, { name: 'TypeError', message: /channels must be an object/ }],
   ['a list of channels', { channels: ['chat'] }, { name: 'TypeError', message: /channels must be an object/ }],
   ['options that are none', { channels: { chat: true } }, { name: 'TypeError', message: /channel “chat” must be an object/ }],
@@ -57,6 +58,15 @@ test('a message that could never be sent throws, whoever is there', () => {
   assert.throws(() => room.broadcast('chat', new Uint8Array(11)), { name: 'RangeError', message: /11 bytes is over the limit of 10/ })
   assert.throws(() => room.broadcast('chta', new Uint8Array(1)), { name: 'TypeError', message: /without a channel “chta”/ })
   assert.throws(() => checkMessage({}, 10, 'toString', new Uint8Array(1)), { name: 'TypeError' })
+})
+
+test('a meta that cannot be written throws where it is given', () => {
+  const room = join({ ...good, signal: AbortSignal.abort() })
+  const round: Record<string, unknown> = {}
+  round.self = round
+  for (const meta of [7n, round]) assert.throws(() => room.change({ meta: meta as never }), { name: 'TypeError', message: /^meta cannot be written as JSON: / })
+  room.change({ meta: null })
+  room.change({})
 })
 
 test('a room that was left lets go of its signal', () => {

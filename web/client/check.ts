@@ -54,6 +54,16 @@ export function checkOptions(options: JoinOptions): void {
   }
   mayHave(options, ofRoom)
   if (key !== undefined) parseKey(key)
+  checkMeta(options.meta)
+}
+
+/** What cannot be written as JSON is the app's fault, and would be sent again and again. */
+export function checkMeta(meta: unknown): void {
+  try {
+    JSON.stringify(meta)
+  } catch (cause) {
+    throw new TypeError(`meta cannot be written as JSON: ${(cause as Error).message}`)
+  }
 }
 
 /** Checks the options that are there. */

@@ -1,4 +1,4 @@
-import { checkMessage } from './check.ts'
+import { checkMessage, checkMeta } from './check.ts'
 import type { ConnectionSetup } from './connection.ts'
 import { Emitter } from './emitter.ts'
 import { environment } from './environment.ts'
@@ -130,6 +130,7 @@ export class LiveRoom implements Room {
   }
 
   change(who: Who): void {
+    checkMeta(who.meta)
     if (!this.#signaling.change(who)) this.#events.emit('error', new SignalError('frame_too_large', 'name and meta are too large'))
   }
 

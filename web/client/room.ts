@@ -75,7 +75,7 @@ export interface Room {
   on<K extends keyof RoomEvents>(event: K, listener: (...args: RoomEvents[K]) => void): () => void
   /**
    * Changes what the others see. An empty name or a null meta takes it away. What the server refuses is taken back, and is
-   * an `error`: `forbidden` where the app decides the name.
+   * an `error`: `forbidden` where the app decides the name. Throws a TypeError for a meta that JSON cannot say.
    */
   change(who: { name?: string; meta?: Json }): void
   /** Sends to each peer whose channel is open, as {@link Peer.send} does, and throws what that throws. */
