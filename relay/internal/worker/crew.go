@@ -27,6 +27,7 @@ type Crew struct {
 	dtls    dtlsServer
 	buffers buffers
 
+	closing  sync.Once
 	closed   atomic.Bool
 	done     chan struct{} // closed by Close
 	running  sync.WaitGroup
@@ -112,20 +113,23 @@ func (c *Crew) Revoke(user string) (n int) {
 }
 
 // Close ends every allocation and connection, and waits until all that was served has ended. It may
-// be called again.
-func (c *Crew) Close() error {
-	first := c.closed.CompareAndSwap(false, true)
+// be called again, also at the same time: then it waits for the first one to be done.
+func (c *Crew) Close() (err error) {
+	c.closing.Do(func() { err = c.close() })
+	return err
+}
+
+func (c *Crew) close() error {
+	c.closed.Store(true)
 	var sockets []io.Closer
 	for _, w := range c.workers {
 		sockets = append(sockets, w.refuse()...)
 	}
-	if first {
-		close(c.done)
-		for _, w := range c.workers {
-			w.stop()
-		}
-	}
+	close(c.done)
 	var faults []error
+	for _, w := range c.workers {
+		w.stop()
+	}
 	for _, socket := range sockets {
 		if err := socket.Close(); err != nil && !gone(err) {
 			faults = append(faults, err)
@@ -133,7 +137,7 @@ func (c *Crew) Close() error {
 	}
 	c.running.Wait()
 	for _, w := range c.workers {
-		if err := w.sockets.Close(); first && err != nil {
+		if err := w.sockets.Close(); err != nil {
 			faults = append(faults, err)
 		}
 	}
