@@ -79,6 +79,7 @@ func (e *Engine) Called(now time.Time, from, to netip.AddrPort) (uint32, bool) {
 		e.drop(DroppedClosed)
 		return 0, false
 	}
+	e.giveWay(at.relay, from, now)
 	return e.incoming(now, at.relay, from)
 }
 

@@ -170,6 +170,17 @@ func (e *Engine) incoming(now time.Time, r *Relay, peer netip.AddrPort) (uint32,
 	return c.id, true
 }
 
+// giveWay gives up a Connect to a peer of another engine, which is under way, for one of that peer's which it has met: of two clients that
+// connect to each other at once, that with the smaller address does. The other is told that there is a connection already, as if it had come later.
+func (e *Engine) giveWay(r *Relay, peer netip.AddrPort, now time.Time) {
+	c := r.alloc.conns[keyOf(peer)]
+	if c == nil || c.request == nil || peer.Compare(r.relayed) > 0 || r.alloc.permission(peer.Addr(), now) == nil {
+		return
+	}
+	e.forget(r.alloc, c)
+	e.refuse(c.request, stun.CodeConnAlreadyExists, RefusedConnection)
+}
+
 // typeConnectionAttempt is the indication's message type, RFC 6062 section 6.1.
 const typeConnectionAttempt = 0x001c
 

@@ -93,6 +93,40 @@ func TestConnectInside(t *testing.T) {
 	l.idle()
 }
 
+// Of two that connect to each other at once, from different engines, one does, and the other is told that it is connected.
+func TestConnectInsideFromBothEnginesAtOnce(t *testing.T) {
+	for _, first := range []int{0, 1} {
+		l := newLab(t, setup{engines: 2})
+		alice, aliceAt := l.tcpUser("alice", TCP)
+		bob := l.user("bob", TCP)
+		bob.b = l.engines[1]
+		bobAt := addrIn(t, bob.must(stun.MethodAllocate, transport(protocolTCP)), stun.AttrXORRelayedAddress)
+		alice.permit(bobAt)
+		bob.permit(aliceAt)
+		for user, at := range map[*requester]netip.AddrPort{alice: bobAt, bob: aliceAt} {
+			if got := codeOf(user.once(stun.MethodConnect, peer(at))); got != -1 {
+				t.Fatalf("Connect is answered %d before the other engine is asked", got)
+			}
+		}
+		alice.b.sent, bob.b.sent = nil, nil
+		made := l.engines[first].reply()
+		made += l.engines[1-first].reply()
+		if made != 1 {
+			t.Errorf("engine %d first: %d connections came of it", first, made)
+		}
+		winner, loser, at := alice, bob, aliceAt // the smaller address
+		if bobAt.Compare(aliceAt) < 0 {
+			winner, loser, at = bob, alice, bobAt
+		}
+		if got := codeOf(winner.answered()); got != 0 {
+			t.Errorf("engine %d first: who has the smaller address is answered %d", first, got)
+		}
+		if got := codeOf(loser.once(stun.MethodConnect, peer(at))); got != 446 {
+			t.Errorf("engine %d first: the other one connects again: %d, want 446", first, got)
+		}
+	}
+}
+
 // So are two whose clients came to different engines.
 func TestConnectInsideFromEngineToEngine(t *testing.T) {
 	l := newLab(t, setup{engines: 2})
