@@ -164,10 +164,13 @@ func (deaf) Settle()        {}
 func (deaf) Answer([]byte)  {}
 
 // Append appends a frame as a text message; its number is in it. The first has the answer to the handshake before it,
-// so that both go in one packet.
+// so that both go in one packet. After a close frame nothing is appended (RFC 6455 section 5.5.1).
 func (c *Conn) Append(b []byte, _ int64, frame []byte) []byte {
 	if c.head != nil {
 		b, c.head = append(b, c.head...), nil
+	}
+	if c.closing.Load() {
+		return b
 	}
 	return appendMessage(b, opText, frame)
 }

@@ -202,3 +202,16 @@ func FuzzFrames(f *testing.F) {
 		}
 	})
 }
+
+func TestNoMessageFollowsACloseFrame(t *testing.T) {
+	c := &Conn{handler: deaf{}}
+	if b := c.Append(nil, 1, []byte("{}")); len(b) != 4 {
+		t.Fatalf("before it, a message is %x", b)
+	}
+	if err := c.control(opClose, nil); err == nil {
+		t.Fatal("a close frame is not the end")
+	}
+	if b := c.Append([]byte("x"), 2, []byte("{}")); string(b) != "x" {
+		t.Errorf("after it, a message is %x", b)
+	}
+}
