@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return checkHealth(ctx, flags.Listen)
 	}
 	log := flags.Logger(os.Stderr)
-	secrets, err := newSecrets(flags)
+	secrets, err := newSecrets(flags, log)
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,12 @@ import (
 // secrets are what TURN credentials are signed and checked with: the newest secret signs.
 type secrets struct {
 	value, file string // the flags; one of them is set
+	log         *slog.Logger
 	keyring     atomic.Pointer[credentials.Keyring]
 }
 
-func newSecrets(f flags) (*secrets, error) {
-	s := &secrets{value: string(f.TurnSecret), file: f.TurnSecretFile}
+func newSecrets(f flags, log *slog.Logger) (*secrets, error) {
+	s := &secrets{value: string(f.TurnSecret), file: f.TurnSecretFile, log: log}
 	keyring, err := s.read()
 	if err != nil {
 		return nil, &daemon.UsageError{Err: err}
@@ -28,12 +29,14 @@ func newSecrets(f flags) (*secrets, error) {
 // read returns the keyring that the flags and the file say now; the error names the flag.
 func (s *secrets) read() (*credentials.Keyring, error) {
 	if s.file == "" {
+		daemon.WarnOfShort(s.log, "--turn-secret", []string{s.value})
 		return credentials.New(s.value)
 	}
 	values, err := daemon.ReadSecrets("--turn-secret-file", s.file)
 	if err != nil {
 		return nil, err
 	}
+	daemon.WarnOfShort(s.log, "--turn-secret-file", values)
 	return credentials.New(values...)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 
 // access sets who may use the relay and whom they may reach, from the flags and from the files that they name as those are now. The
 // error names the flag, and of a file the line.
-func (f flags) access(cfg *relay.Config) error {
+func (f flags) access(cfg *relay.Config, log *slog.Logger) error {
 	cfg.AllowPeers, cfg.DenyPeers = prefixes(f.AllowPeer), prefixes(f.DenyPeer)
 	if f.PeersFile != "" {
 		if err := daemon.ReadLines("--peers-file", f.PeersFile, func(line string) error { return peerRule(cfg, line) }); err != nil {
@@ -32,11 +33,13 @@ func (f flags) access(cfg *relay.Config) error {
 		}
 	}
 	secrets := slices.Clone(f.Secret)
+	daemon.WarnOfShort(log, "--secret", secrets)
 	if f.SecretFile != "" {
 		more, err := daemon.ReadSecrets("--secret-file", f.SecretFile)
 		if err != nil {
 			return err
 		}
+		daemon.WarnOfShort(log, "--secret-file", more)
 		secrets = slices.Concat(more, secrets)
 	}
 	cfg.Keyring = nil

@@ -121,7 +121,7 @@ func (f *flags) config(ctx context.Context, log *slog.Logger) (relay.Config, err
 	if err := f.alternates(&cfg); err != nil {
 		return cfg, err
 	}
-	if err := f.access(&cfg); err != nil {
+	if err := f.access(&cfg, log); err != nil {
 		return cfg, err
 	}
 	return cfg, nil

@@ -49,7 +49,7 @@ func (r *reloader) serve(asked <-chan os.Signal, stop <-chan struct{}) {
 // the others from being applied, and the log says which.
 func (r *reloader) reload() {
 	cfg := r.cfg
-	err := r.flags.access(&cfg)
+	err := r.flags.access(&cfg, r.log)
 	if err == nil {
 		err = r.server.Reload(cfg)
 	}
