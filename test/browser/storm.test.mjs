@@ -58,6 +58,7 @@ async function joinAndRestart({ pairs: count, rounds, patience }) {
         open() {},
         doubted() {},
         message: (peer, channel, data) => arrived.push(parley.text(data)),
+        isMeshed: () => false,
         fault: (peer, cause) => faults.push(String(cause)),
         signal: (to, epoch, data) => {
           const copy = structuredClone(data)

@@ -11,7 +11,7 @@ const queueLimit = 16 * 1024 * 1024
 /** What a channel tells. */
 export interface ChannelEvents {
   open(): void
-  message(data: Uint8Array): void
+  message(data: Uint8Array, isEnvelope: boolean): void
   /** Something arrived, whatever it was. */
   heard(): void
   /** Something that came was dropped; why, for people. */
@@ -26,14 +26,17 @@ export type DataChannel = Pick<
   'readyState' | 'bufferedAmount' | 'bufferedAmountLowThreshold' | 'binaryType' | 'close' | 'onopen' | 'onclose' | 'onmessage' | 'onbufferedamountlow'
 > & { send(data: Uint8Array<ArrayBuffer>): void }
 
+/** A message; an envelope has a key, by which a later one takes its place where only the latest is kept. */
+export type Item = readonly [data: Uint8Array, key?: string | undefined]
+
 /** Messages of any size over one data channel, with no more than a bound in the browser's own buffer. */
 export class Channel {
   readonly #channel: DataChannel
   readonly #latestOnly: boolean
   readonly #highWater: number
   readonly #reassembly: Reassembly
-  #queue: Uint8Array[] = []
-  #current: Uint8Array | null = null // the message being cut
+  #queue: Item[] = []
+  #current: Item | null = null // the message being cut
   #chunks: Generator<Uint8Array<ArrayBuffer>, void> | null = null // what is left of it
   #chunk: Uint8Array<ArrayBuffer> | null = null // its next piece
   #queued = 0 // bytes not given to the browser
@@ -52,7 +55,7 @@ export class Channel {
     channel.onmessage = ({ data }: MessageEvent<unknown>) => {
       events.heard()
       const message = this.#reassembly.take(data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array())
-      if (message !== null) events.message(message)
+      if (message !== null) events.message(message, this.#reassembly.isEnvelope)
     }
   }
 
@@ -66,21 +69,21 @@ export class Channel {
   }
 
   /** Takes a message to send; false when the channel is not open or too much is waiting. The message is copied. */
-  send(message: Uint8Array): boolean {
+  send(message: Uint8Array, key?: string): boolean {
     if (!this.isOpen) return false
-    if (this.#latestOnly) this.#drop()
+    if (this.#latestOnly) this.#drop(key)
     else if (this.#queued > 0 && this.#queued + message.length > queueLimit) return false
     // What waits, waits as a copy, since the caller may use its array again. What is small mostly does not wait.
     const small = message.length < chunkSize
-    this.#queue.push(small ? message : message.slice())
+    this.#queue.push([small ? message : message.slice(), key])
     this.#queued += message.length
     this.#pump()
-    if (small && this.#queue.at(-1) === message) this.#queue[this.#queue.length - 1] = message.slice()
+    if (small && this.#queue.at(-1)?.[0] === message) this.#queue[this.#queue.length - 1] = [message.slice(), key]
     return true
   }
 
   /** Takes back the messages that were not given to the channel wholly: the other side never gets them from here. */
-  take(): Uint8Array[] {
+  take(): Item[] {
     const messages = this.#current === null ? this.#queue : [this.#current, ...this.#queue]
     this.#queue = []
     this.#current = this.#chunk = null
@@ -95,10 +98,12 @@ export class Channel {
     this.take()
   }
 
-  /** Drops the messages of which nothing was sent. */
-  #drop(): void {
-    for (const message of this.#queue) this.#queued -= message.length
-    this.#queue = []
+  /** Drops the messages of this key of which nothing was sent. */
+  #drop(key: string | undefined): void {
+    this.#queue = this.#queue.filter(([message, other]) => {
+      if (other === key) this.#queued -= message.length
+      return other !== key
+    })
   }
 
   #pump(): void {
@@ -118,7 +123,7 @@ export class Channel {
   /** The first piece of the next message. */
   #next(): Uint8Array<ArrayBuffer> | null {
     this.#current = this.#queue.shift() ?? null
-    this.#chunks = this.#current && chunks(this.#current, this.#nextId++ >>> 0)
+    this.#chunks = this.#current && chunks(this.#current[0], this.#nextId++ >>> 0, this.#current[1] !== undefined)
     return this.#cut()
   }
 

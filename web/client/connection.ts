@@ -1,4 +1,4 @@
-import { Channel } from './channel.ts'
+import { Channel, type Item } from './channel.ts'
 import { Negotiation } from './negotiation.ts'
 import type { ConnectionNote, Generation } from './note.ts'
 import type { ChannelOptions, Clock } from './options.ts'
@@ -23,7 +23,7 @@ export interface ConnectionEvents {
   /** The health may be another. */
   changed(): void
   open(channel: string): void
-  message(channel: string, data: Uint8Array): void
+  message(channel: string, data: Uint8Array, isEnvelope: boolean): void
   /** Something of the peer's was dropped; why, for people. */
   dropped(why: string): void
   /** The names of channels that only this side has, and that only the other one has. */
@@ -115,14 +115,27 @@ export class Connection {
     this.#negotiation.receive(note)
   }
 
-  send(channel: string, data: Uint8Array): boolean {
+  send(channel: string, data: Uint8Array, key?: string): boolean {
     this.#pulse?.sent()
-    return this.#channels.get(channel)?.send(data) ?? false
+    return this.#channels.get(channel)?.send(data, key) ?? false
   }
 
   /** Takes back the messages that were not given to the browser wholly. */
-  take(): [channel: string, message: Uint8Array][] {
-    return [...this.#channels].flatMap(([name, channel]) => channel.take().map((message) => [name, message] as [string, Uint8Array]))
+  take(): [channel: string, ...item: Item][] {
+    return [...this.#channels].flatMap(([name, channel]) => channel.take().map((item) => [name, ...item] as [string, ...Item]))
+  }
+
+  /** Whether the other side can do without the connection. */
+  get isSpareThere(): boolean {
+    return this.#pulse?.isSpareThere ?? false
+  }
+
+  /** Tells the other side whether this one can do without the connection. */
+  spare(isSpare: boolean): void {
+    const pulse = this.#pulse
+    if (pulse === null || pulse.isSpare === isSpare) return
+    pulse.isSpare = isSpare
+    pulse.ask()
   }
 
   restart(): void {
@@ -197,7 +210,7 @@ export class Connection {
     const init = { negotiated: true, id, ordered, ...(maxRetransmits !== undefined && { maxRetransmits }) }
     const channel = new Channel(this.#pc.createDataChannel(name, init), options, maxMessage, {
       open: () => this.#events.open(name),
-      message: (data) => this.#events.message(name, data),
+      message: (data, isEnvelope) => this.#events.message(name, data, isEnvelope),
       dropped: (why) => this.#events.dropped(why),
       heard: () => this.#pulse?.heard(),
       closed: () => this.#lost(),

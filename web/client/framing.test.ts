@@ -68,7 +68,8 @@ test('malformed pieces are dropped, and what is well formed still arrives', () =
   const payload = bytes(100)
   const malformed = [
     new Uint8Array(0),
-    Uint8Array.from([2, 1, 2, 3]),
+    Uint8Array.from([4, 1, 2, 3]),
+    Uint8Array.from([3]),
     Uint8Array.from([1]),
     fragment(1, 0, 100, payload).subarray(0, 12),
     fragment(1, 0, 100, new Uint8Array(0)),
@@ -161,5 +162,17 @@ test('endless fragments are named where each should arrive, and not where they m
     const [reassembly, said] = watched(10 * mebibyte, lossy)
     for (let id = 0; id < 100; id++) reassembly.take(fragment(id, 0, 20_000, bytes(chunkSize - 13)))
     assert.deepEqual(said, Array(lossy ? 0 : 68).fill('an incomplete message, for newer ones'))
+  }
+})
+
+test('envelopes are told from messages, whole or in fragments', () => {
+  const reassembly = new Reassembly(mebibyte)
+  for (const size of [0, 10, 40_000]) {
+    for (const isEnvelope of [true, false]) {
+      const message = bytes(size)
+      const received = receive(reassembly, [...chunks(message, size, isEnvelope)])
+      assert.ok(Buffer.from(received[0]!).equals(message))
+      assert.equal(reassembly.isEnvelope, isEnvelope)
+    }
   }
 })

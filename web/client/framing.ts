@@ -4,6 +4,8 @@
 //   0  a whole message
 //   1  a fragment: the message's id, the fragment's index, the message's size (each 32 bits, big endian), and the bytes
 //
+//   2, 3 the same of an envelope, which is passed on from peer to peer
+//
 // All fragments of a message but the last are equally long. They may come in any order, and on a lossy channel some may
 // never come.
 
@@ -12,6 +14,7 @@ export const chunkSize = 16 * 1024
 
 const whole = 0
 const fragment = 1
+const envelope = 2 // beside the others
 const fragmentHeader = 13
 const fragmentPayload = chunkSize - fragmentHeader
 
@@ -19,10 +22,11 @@ const fragmentPayload = chunkSize - fragmentHeader
 const incompleteLimit = 32
 
 /** Cuts a message into what a channel is given, one chunk at a time. */
-export function* chunks(message: Uint8Array, id: number): Generator<Uint8Array<ArrayBuffer>, void> {
+export function* chunks(message: Uint8Array, id: number, isEnvelope = false): Generator<Uint8Array<ArrayBuffer>, void> {
+  const bit = isEnvelope ? envelope : 0
   if (message.length < chunkSize) {
     const chunk = new Uint8Array(message.length + 1)
-    chunk[0] = whole
+    chunk[0] = whole + bit
     chunk.set(message, 1)
     yield chunk
     return
@@ -31,7 +35,7 @@ export function* chunks(message: Uint8Array, id: number): Generator<Uint8Array<A
     const part = message.subarray(start, start + fragmentPayload)
     const chunk = new Uint8Array(fragmentHeader + part.length)
     const header = new DataView(chunk.buffer)
-    header.setUint8(0, fragment)
+    header.setUint8(0, fragment + bit)
     header.setUint32(1, id)
     header.setUint32(5, index)
     header.setUint32(9, message.length)
@@ -42,7 +46,7 @@ export function* chunks(message: Uint8Array, id: number): Generator<Uint8Array<A
 
 /** How many bytes of its message a chunk holds. */
 export function payloadLength(chunk: Uint8Array): number {
-  return chunk.length - (chunk[0] === whole ? 1 : fragmentHeader)
+  return chunk.length - ((chunk[0]! & fragment) === whole ? 1 : fragmentHeader)
 }
 
 interface Incomplete {
@@ -52,6 +56,9 @@ interface Incomplete {
 
 /** Puts the messages of one channel together again. What it holds is bounded, and what is malformed is dropped. */
 export class Reassembly {
+  /** Whether the last message was an envelope. */
+  isEnvelope = false
+
   readonly #limit: number
   readonly #dropped: (why: string) => void
   readonly #lossy: boolean
@@ -71,11 +78,13 @@ export class Reassembly {
 
   /** Takes what a channel received; returns a message when it is complete. */
   take(chunk: Uint8Array): Uint8Array | null {
-    const isWhole = chunk[0] === whole
-    if (!isWhole && (chunk[0] !== fragment || chunk.length <= fragmentHeader)) return this.#drop('a malformed message')
+    const kind = chunk[0] ?? 4
+    const isWhole = (kind & fragment) === whole
+    if (kind > 3 || (!isWhole && chunk.length <= fragmentHeader)) return this.#drop('a malformed message')
     const header = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     const size = isWhole ? chunk.length - 1 : header.getUint32(9)
     if (size > this.#limit) return this.#drop(`a message of ${size} bytes, over this side's limit of ${this.#limit}`)
+    this.isEnvelope = kind >= envelope
     if (isWhole) return chunk.subarray(1)
     const id = header.getUint32(1)
     const index = header.getUint32(5)

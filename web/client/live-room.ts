@@ -3,15 +3,18 @@ import type { ConnectionSetup } from './connection.ts'
 import { Emitter } from './emitter.ts'
 import { environment } from './environment.ts'
 import { SignalError } from './errors.ts'
+import { Flood } from './flood.ts'
 import type { RosterEntry } from './frames.ts'
 import { tabStorage } from './keepsake.ts'
 import { parseKey } from './key.ts'
+import { Neighbourhood } from './neighbourhood.ts'
 import type { Environment, JoinOptions } from './options.ts'
 import { watchPage } from './page.ts'
 import { loadPart } from './parts.ts'
+import type { PeerContext } from './peer-context.ts'
 import { doubtTime } from './pulse.ts'
 import { randomText } from './random.ts'
-import { RemotePeer, type PeerContext } from './remote-peer.ts'
+import { RemotePeer } from './remote-peer.ts'
 import type { LeaveReason, LinkState, Room, RoomEvents, Self } from './room.ts'
 import type { JoinReply } from './session.ts'
 import { Signaling, type SignalingEvents } from './signaling.ts'
@@ -39,6 +42,8 @@ export class LiveRoom implements Room {
   // Dead to all appearance while signaling is down, so nobody can say whether they are still in the room.
   readonly #parked = new Map<string, RemotePeer>()
   readonly #context: PeerContext
+  readonly #flood: Flood<RemotePeer>
+  readonly #neighbourhood: Neighbourhood
   readonly #check: (channel: string, data: Uint8Array) => void
   readonly #unwatch: () => void
   #reply: JoinReply | null = null
@@ -87,11 +92,30 @@ export class LiveRoom implements Room {
               isPrompt: () => this.#signaling.isPrompt,
             },
       changed: (peer) => this.#changed(peer),
-      open: (peer, channel) => this.#peers.get(peer.id) === peer && this.#events.emit('open', peer, channel),
+      open: (peer, channel) => {
+        this.#flood.look(peer)
+        if (this.#peers.get(peer.id) === peer) this.#events.emit('open', peer, channel)
+      },
       message: (peer, channel, data) => this.#events.emit('message', peer, channel, data),
       doubted: () => this.#signaling.wake(doubtTime),
       fault: (_, cause) => this.#fault(cause),
+      isMeshed: () => this.meshed,
+      envelope: (peer, channel, data) => this.#flood.receive(peer, channel, data),
+      route: (peer, channel, data) => this.#flood.one(peer, channel, data),
     }
+    const { clock, self, isMeshed, message } = this.#context
+    const peers = this.#peers
+    const distances = (to: string) => this.#neighbourhood.distances(to)
+    this.#flood = new Flood({ clock, channels, peers, self, isMeshed, distances, message, changed: (peer) => this.#changed(peer) })
+    this.#neighbourhood = new Neighbourhood({
+      clock,
+      peers,
+      self: () => self().peer,
+      changed: () => {
+        this.#flood.ask()
+        for (const peer of peers.values()) this.#changed(peer)
+      },
+    })
     this.#listen()
     const unwatchPage = watchPage({
       woke: () => this.#woke(),
@@ -121,6 +145,10 @@ export class LiveRoom implements Room {
     return this.#signaling.state
   }
 
+  get meshed(): boolean {
+    return this.#neighbourhood.isMeshed
+  }
+
   get peers(): ReadonlyMap<string, RemotePeer> {
     return this.#peers
   }
@@ -136,7 +164,9 @@ export class LiveRoom implements Room {
 
   broadcast(channel: string, data: Uint8Array): void {
     this.#check(channel, data)
-    for (const peer of this.#peers.values()) peer.send(channel, data)
+    const { meshed } = this
+    if (meshed) this.#flood.all(channel, data)
+    for (const peer of this.#peers.values()) if (!meshed || peer.run === null) peer.send(channel, data)
   }
 
   leave(): void {
@@ -145,6 +175,8 @@ export class LiveRoom implements Room {
     for (const peer of [...this.#peers.values(), ...this.#parked.values()]) peer.close()
     this.#peers.clear()
     this.#parked.clear()
+    this.#neighbourhood.close()
+    this.#flood.close()
   }
 
   #load<Name extends keyof Parts>(name: Name, env: Environment): Promise<Parts[Name]> {
@@ -180,7 +212,8 @@ export class LiveRoom implements Room {
     on('frame', (frame) => {
       switch (frame.kind) {
         case 'joined':
-          return this.#meet(frame)
+          this.#meet(frame)
+          return this.#neighbourhood.update()
         case 'changed': {
           const peer = this.#find(frame.peer, frame.epoch)
           return peer?.adopt(changedEntry(peer.entry, frame))
@@ -243,6 +276,7 @@ export class LiveRoom implements Room {
     for (const peer of [...this.#peers.values()]) if (!listed.has(peer.id)) this.#unlist(peer, 'lost')
     for (const peer of [...this.#parked.values()]) if (!listed.has(peer.id)) this.#remove(peer, 'lost')
     for (const entry of entries) this.#meet(entry)
+    this.#neighbourhood.update()
   }
 
   #meet(entry: RosterEntry): void {
@@ -269,12 +303,14 @@ export class LiveRoom implements Room {
   #unlist(peer: RemotePeer, reason: LeaveReason): void {
     if (!peer.listed) return
     peer.listed = false
-    if (peer.health === 'connected' || peer.health === 'disconnected') this.#events.emit('changed', peer)
+    if (peer.health === 'connected' || peer.health === 'disconnected' || peer.state === 'connected') this.#changed(peer)
     else this.#remove(peer, reason)
   }
 
   #changed(peer: RemotePeer): void {
-    const dead = peer.health === 'failed' || peer.health === 'gone'
+    this.#flood.look(peer)
+    const { health } = peer
+    const dead = peer.state !== 'connected' && (health === 'failed' || health === 'gone' || (health === 'none' && !peer.listed))
     if (this.#parked.get(peer.id) === peer) {
       if (peer.health === 'connected') this.#unpark(peer)
     } else if (this.#peers.get(peer.id) !== peer) {
@@ -293,6 +329,7 @@ export class LiveRoom implements Room {
   #unpark(peer: RemotePeer): void {
     this.#parked.delete(peer.id)
     this.#peers.set(peer.id, peer)
+    this.#flood.look(peer)
     this.#events.emit('joined', peer)
     for (const channel of peer.openChannels) this.#events.emit('open', peer, channel)
   }
@@ -300,7 +337,10 @@ export class LiveRoom implements Room {
   #remove(peer: RemotePeer, reason: LeaveReason): void {
     peer.close()
     this.#parked.delete(peer.id)
-    if (this.#peers.delete(peer.id)) this.#events.emit('left', peer, reason)
+    if (!this.#peers.delete(peer.id)) return
+    this.#flood.look(peer)
+    this.#events.emit('left', peer, reason)
+    this.#neighbourhood.update()
   }
 
   #removeAll(reason: LeaveReason): void {

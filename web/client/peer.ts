@@ -33,8 +33,11 @@ export type TrustState = 'verified' | 'unverified' | 'unsigned' | 'refused'
  * const words = peer.path?.kind === 'relay' ? `over a relay by ${peer.path.protocol}` : 'directly'
  */
 export interface Path {
-  /** `server`: there is no connection, and messages go through signaling. */
-  readonly kind: 'direct' | 'relay' | 'server'
+  /**
+   * `server`: there is no connection, and messages go through signaling. `mesh`: none is needed, since other peers pass
+   * messages on.
+   */
+  readonly kind: 'direct' | 'relay' | 'server' | 'mesh'
   /** `udp`, or for a relay how it is reached: `udp`, `tcp` or `tls`. */
   readonly protocol?: string
   /** Round trip in milliseconds, measured on the library's own channel; through the server, when its use began. */
@@ -62,7 +65,8 @@ export interface Peer {
   readonly buffered: number
   /**
    * Sends one message; the other side drops one over its own `maxMessage`. False when the channel is not open, or more
-   * than 16 MiB (through the server: 1 MiB) would be waiting; then nothing was sent. The bytes may be changed afterwards.
+   * than 16 MiB (through the server: 1 MiB) would be waiting; then nothing was sent. To a peer whose path is `mesh`, false
+   * when it has more than 64 KiB. The bytes may be changed afterwards.
    *
    * @throws TypeError when the room was joined without such a channel
    * @throws RangeError when the message is over this side's own `maxMessage`: it could never be sent

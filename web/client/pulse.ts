@@ -39,6 +39,9 @@ export class Pulse {
   silent = false
   /** Whether this side's end of the path is a relay, which the other side cannot always see: it is told. */
   relayed = false
+  /** Whether this side can do without the connection, and the other one. */
+  isSpare = false
+  isSpareThere = false
 
   readonly #channel: DataChannel
   readonly #clock: Clock
@@ -129,19 +132,21 @@ export class Pulse {
   #read(message: DataView): void {
     const kind = message.getUint8(0)
     const time = message.getFloat64(2)
+    const flags = message.getUint8(1)
+    if (kind <= pong) this.isSpareThere = flags > 1
     if (kind === ping) this.#send(pong, time)
     if (kind !== pong) return
     const rtt = this.#clock.now() - time
     if (rtt < 0 || rtt >= 60_000) return
     this.#rtt = rtt
-    this.#events.measured(rtt, message.getUint8(1) === 1)
+    this.#events.measured(rtt, (flags & 1) === 1)
   }
 
   #send(kind: number, time: number): void {
     if (!this.isOpen) return
     const message = new DataView(new ArrayBuffer(length))
     message.setUint8(0, kind)
-    message.setUint8(1, this.relayed ? 1 : 0)
+    message.setUint8(1, (this.relayed ? 1 : 0) + (this.isSpare ? 2 : 0))
     message.setFloat64(2, time)
     try {
       this.#channel.send(new Uint8Array(message.buffer))

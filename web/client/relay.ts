@@ -1,4 +1,5 @@
 // The part of the client that sends messages through the server: it is loaded by itself.
+import type { Item } from './channel.ts'
 import type { PieceNote, RelayNote } from './note.ts'
 import { Stream, type StreamEvents, type StreamSetup } from './stream.ts'
 import type { Lock, Party } from './trust.ts'
@@ -16,10 +17,10 @@ const moveLimit = 10_000
 /** Between looks at channels that are too full to take over what waits, in milliseconds. */
 const fullPause = 50
 
-type Message = readonly [channel: string, data: Uint8Array]
+type Message = readonly [channel: string, ...item: Item]
 
 /** Sends a message over a connection. */
-type Send = (channel: string, data: Uint8Array) => boolean
+type Send = (...message: Message) => boolean
 
 /** What a relay is made with. */
 export interface RelaySetup extends Pick<StreamSetup, 'clock' | 'channels' | 'maxMessage' | 'Channel'> {
@@ -75,14 +76,14 @@ export class Relay {
     return this.#held.reduce((sum, [, { length }]) => sum + length, this.#stream?.buffered ?? 0)
   }
 
-  send(channel: string, data: Uint8Array): boolean {
+  send(channel: string, data: Uint8Array, key?: string): boolean {
     const { buffered } = this
     const latestOnly = this.#setup.channels[channel]?.latestOnly
     if (buffered > 0 && buffered + data.length > queueLimit && !latestOnly) return false
-    if (this.#move === null) return this.#stream?.send(channel, data) ?? false
+    if (this.#move === null) return this.#stream?.send(channel, data, key) ?? false
     if (!this.channels.includes(channel)) return false
-    if (latestOnly) this.#held = this.#held.filter(([name]) => name !== channel)
-    this.#held.push([channel, data.slice()])
+    if (latestOnly) this.#held = this.#held.filter(([name, , other]) => name !== channel || other !== key)
+    this.#held.push([channel, data.slice(), key])
     return true
   }
 
@@ -151,7 +152,7 @@ export class Relay {
   /** From now on messages go through the server, first those that were to go over a connection. */
   use(first: readonly Message[]): void {
     this.isUsed = true
-    for (const [channel, data] of first) this.#stream?.send(channel, data)
+    for (const message of first) this.#stream?.send(...message)
   }
 
   /** From now on messages go over the connection, as soon as what is on its way through the server has arrived. */

@@ -1,16 +1,18 @@
 import { Channel } from './channel.ts'
-import { Connection, type ConnectionSetup } from './connection.ts'
+import { Connection } from './connection.ts'
+import type { Fellow } from './flood.ts'
 import type { RosterEntry } from './frames.ts'
 import type { Json } from './json.ts'
+import { hash, mark } from './mesh.ts'
+import type { Neighbour } from './neighbourhood.ts'
 import { compareGenerations, noGeneration, parseNote, type ConnectionNote, type Generation, type Note, type RelayNote, type SignedNote } from './note.ts'
-import type { Clock } from './options.ts'
 import type { Route } from './path.ts'
+import type { PeerContext } from './peer-context.ts'
 import type { Path, Peer, PeerState, Presence, TrustState } from './peer.ts'
 import { Recovery, type Health } from './recovery.ts'
-import type { Relay, RelaySetup } from './relay.ts'
-import type { Parts } from './sources.ts'
+import type { Relay } from './relay.ts'
 import { Standing } from './standing.ts'
-import type { Party, RoomTrust } from './trust.ts'
+import type { Party } from './trust.ts'
 
 /** A connection younger than this, in milliseconds, is not given up because the other side asks for another. */
 const tooYoung = 2000
@@ -19,40 +21,22 @@ const tooYoung = 2000
 const relayAfter = 2000
 const relayAfterLoss = 4000
 
-/** What a peer needs of its room. */
-export interface PeerContext {
-  readonly clock: Clock
-  readonly trust: RoomTrust
-  /** What messages through the server are sent with; null where they are not to be. */
-  readonly relay: (Pick<RelaySetup, 'channels' | 'maxMessage' | 'nonce'> & { load(): Promise<Parts['relay']> }) | null
-  /** This side, as the others know it. */
-  self(): Party
-  /** This side's epoch. */
-  epoch(): number
-  /** Whether signaling works just now. */
-  isLinked(): boolean
-  signal(to: string, epoch: number, data: Json): void
-  /** Counts the connections that this page began. */
-  nextCount(): number
-  /** Throws when the app sends what could never be sent. */
-  check(channel: string, data: Uint8Array): void
-  /** Null where there is no WebRTC. */
-  setup(): ConnectionSetup | null
-  /** State, path or who the peer is changed. */
-  changed(peer: RemotePeer): void
-  open(peer: RemotePeer, channel: string): void
-  message(peer: RemotePeer, channel: string, data: Uint8Array): void
-  /** Nothing is heard of a peer, perhaps since this side's network is another. */
-  doubted(): void
-  fault(peer: RemotePeer, cause: unknown): void
-}
+/** A connection that neither side needs is let go after so long, one that never was ready after the other, in milliseconds. */
+const fadeTime = 3000
+const unaskedTime = 10_000
+
+/** What may wait for a peer of what is passed on; one message may be larger. */
+const passLimit = 1024 * 1024
 
 /** One page at the other end, and the connection to it, which is renewed for as long as the peer is there. */
-export class RemotePeer implements Peer {
+export class RemotePeer implements Peer, Fellow, Neighbour {
   readonly id: string
   readonly instance: string
   /** Whether the server counts the peer among those in the room. */
   listed = true
+  readonly run: number | null
+  isHeard = false
+  via: RemotePeer | null = null
 
   readonly #context: PeerContext
   readonly #recovery: Recovery
@@ -73,18 +57,22 @@ export class RemotePeer implements Peer {
   #wasConnected = false
   #hasWebRTC = true // the other side, as far as it said
   #closed = false
+  #isWanted = true
+  #askedAt = 0 // when a connection was last begun or asked for
+  #spareSince = Infinity // when neither side needed the connection any more
   #inbox = Promise.resolve()
   #outbox = Promise.resolve()
 
   constructor(entry: RosterEntry, context: PeerContext) {
     this.id = entry.peer
     this.instance = entry.instance
+    this.run = entry.instance.endsWith(mark) ? hash(entry.instance) : null
     this.#entry = entry
     this.#context = context
     this.#ownEpoch = context.epoch()
     this.#recovery = new Recovery(context.clock, {
       isFirst: () => this.#offers,
-      canSignal: () => this.#canSignal && this.#hasWebRTC,
+      canSignal: () => this.#canSignal && this.#hasWebRTC && this.#isWanted,
       restart: () => this.#connection?.restart(),
       renew: () => this.#renew(),
     })
@@ -121,12 +109,14 @@ export class RemotePeer implements Peer {
 
   get state(): PeerState {
     if (this.#closed) return 'closed'
-    if (this.#health === 'connected' || (this.isRelayed && this.#context.isLinked())) return 'connected'
+    if (this.#hasWay || this.#isReached) return 'connected'
     return this.#wasConnected ? 'reconnecting' : 'connecting'
   }
 
   get trust(): TrustState {
-    return this.#standing.trust
+    // Who has the key vouches for those whose messages it passes on.
+    const { trust, isProven } = this.#standing
+    return trust === 'unverified' && isProven && this.#isReached && !this.#hasWay ? (this.via?.trust ?? trust) : trust
   }
 
   get dropped(): number {
@@ -143,6 +133,7 @@ export class RemotePeer implements Peer {
   }
 
   get path(): Path | null {
+    if (this.#isReached && !this.#hasWay) return { kind: 'mesh', rtt: null }
     if (this.#relay?.isUsed) return { kind: 'server', rtt: this.#relay.rtt }
     return this.#route && { ...this.#route, rtt: this.#rtt }
   }
@@ -157,6 +148,7 @@ export class RemotePeer implements Peer {
 
   send(channel: string, data: Uint8Array): boolean {
     this.#context.check(channel, data)
+    if (this.#isReached && !this.isNear) return this.#context.route(this, channel, data)
     return (this.#relay?.isUsed ? this.#relay : this.#connection)?.send(channel, data) ?? false
   }
 
@@ -165,6 +157,50 @@ export class RemotePeer implements Peer {
     this.#standing.admit()
     this.#renew() // what was refused is said again
     this.#relay?.again()
+  }
+
+  get isNear(): boolean {
+    return this.#hasWay && this.#spareSince === Infinity
+  }
+
+  get isWanted(): boolean {
+    return this.#isWanted
+  }
+
+  set isWanted(isWanted: boolean) {
+    if (isWanted === this.#isWanted) return
+    this.#isWanted = isWanted
+    this.#askedAt = this.#context.clock.now()
+    if (isWanted) this.#recovery.signalingIsBack()
+    this.#reach()
+  }
+
+  carry(channel: string, envelope: Uint8Array, key: string): boolean {
+    const { buffered } = this
+    if (buffered > 0 && buffered + envelope.length > passLimit) return false
+    return (this.#relay?.isUsed ? this.#relay : this.#connection)?.send(channel, envelope, key) ?? false
+  }
+
+  drop(why?: string): void {
+    if (why === undefined) this.#standing.dropped++
+    else this.#standing.drop(why)
+  }
+
+  spare(isSpare: boolean): void {
+    const now = this.#context.clock.now()
+    const connection = this.#connection
+    const isIdle = isSpare && !this.#isWanted
+    connection?.spare(isIdle)
+    if (this.#health === 'connected' && !this.isRelayed) {
+      const both = isIdle && connection?.isSpareThere
+      if (both !== (this.#spareSince < Infinity)) {
+        this.#spareSince = both ? now : Infinity
+        this.#context.changed(this)
+      }
+      if (now >= this.#spareSince + fadeTime && this.buffered === 0) this.#letGo()
+    } else if (isIdle && now >= this.#askedAt + unaskedTime && (connection !== null || this.isRelayed)) {
+      this.#letGo()
+    }
   }
 
   /** Takes over what the roster says. Under a new epoch of either side, what was on its way may be lost. */
@@ -263,6 +299,28 @@ export class RemotePeer implements Peer {
     return this.listed && this.#context.isLinked()
   }
 
+  /** Whether there is a way that no other peer is on. */
+  get #hasWay(): boolean {
+    return this.#health === 'connected' || (this.isRelayed && this.#context.isLinked())
+  }
+
+  /** Whether others pass on what is said to it. */
+  get #isReached(): boolean {
+    return this.isHeard && this.#context.isMeshed()
+  }
+
+  /** Ends what neither side needs. */
+  #letGo(): void {
+    this.#connection?.close()
+    this.#connection = this.#route = this.#rtt = null
+    this.#relay?.close()
+    this.#relay = null
+    if (this.#context.relay !== null) void this.#prepareRelay(this.#context.relay)
+    this.#spareSince = Infinity
+    this.#look()
+    this.#context.changed(this)
+  }
+
   #renew(): void {
     if (this.#context.setup() === null) return
     if (!this.#offers) return this.#sign({ kind: 'renew', generation: this.#newest })
@@ -289,17 +347,19 @@ export class RemotePeer implements Peer {
     this.#newest = generation
     this.#early = []
     this.#recovery.began()
+    this.#askedAt = this.#context.clock.now()
+    this.#spareSince = Infinity
     try {
       this.#connection = new Connection(setup, generation, mine, {
         send: (note) => (note.kind === 'description' ? this.#sign(note) : this.#send(note)),
         changed: () => this.#look(),
         open: (channel) => (this.#relay?.channels.includes(channel) ? this.#reach() : this.#context.open(this, channel)),
-        message: (channel, data) => this.#context.message(this, channel, data),
+        message: (...message) => this.#message(...message),
         doubted: () => this.#context.doubted(),
         measured: (rtt) => this.#measured(rtt),
         routed: (kind, protocol) => this.#routed(kind, protocol),
         dropped: (why) => this.#standing.drop(why),
-        differ: (here, there) => this.#differ(here, there),
+        differ: (here, there) => this.#standing.differ(here, there),
         fault: (cause) => this.#context.fault(this, cause),
       })
     } catch (cause) {
@@ -324,14 +384,8 @@ export class RemotePeer implements Peer {
     this.#send(this.#standing.prove(note))
   }
 
-  /** Says that the peer's channels have other names than this side's. */
-  #differ(here: readonly string[], there: readonly string[]): void {
-    const parts = [here.length > 0 && `only this side has ${quoted(here)}`, there.length > 0 && `only the peer has ${quoted(there)}`]
-    this.#standing.say('channels_differ', `the channels of peer ${this.id} differ: ${parts.filter(Boolean).join(', ')}`)
-  }
-
   async #prepareRelay(setup: NonNullable<PeerContext['relay']>): Promise<void> {
-    const { clock, trust, self, message } = this.#context
+    const { clock, trust, self } = this.#context
     const began = clock.now()
     const { Relay } = await setup.load()
     if (this.#closed) return
@@ -348,7 +402,7 @@ export class RemotePeer implements Peer {
         if (lossy) this.#openAll()
         this.#context.changed(this)
       },
-      message: (channel, data) => message(this, channel, data),
+      message: (...message) => this.#message(...message),
       dropped: (why) => this.#standing.drop(why),
       forged: () => this.#standing.forged(),
     })
@@ -360,6 +414,7 @@ export class RemotePeer implements Peer {
   /** The peer wishes for a way through the server, or answers. */
   async #relayAsked(note: RelayNote, isProven: boolean): Promise<void> {
     this.#hasWebRTC = note.webrtc
+    this.#askedAt = this.#context.clock.now()
     // A connection that is ready will be so for both, or for none soon.
     if (note.echo === undefined && this.#health === 'connected') return this.probe()
     if (this.#relay === null) this.#wished = [note, isProven]
@@ -403,10 +458,12 @@ export class RemotePeer implements Peer {
       relay.calm()
       const open = this.#connection?.openChannels ?? []
       if (relay.isUsed && relay.channels.every((channel) => open.includes(channel))) {
-        relay.moveTo((channel, data) => this.#connection?.send(channel, data) ?? false)
+        relay.moveTo((...message) => this.#connection?.send(...message) ?? false)
       }
     } else if (relay.isUsed) {
       relay.stay()
+    } else if (!this.#isWanted) {
+      relay.calm()
     } else {
       relay.wish(this.#context.setup() === null ? 0 : this.#wasConnected ? relayAfterLoss : Math.max(0, relayAfter - late))
     }
@@ -427,6 +484,11 @@ export class RemotePeer implements Peer {
     this.#context.changed(this)
   }
 
+  #message(channel: string, data: Uint8Array, isEnvelope: boolean): void {
+    if (isEnvelope) this.#context.envelope(this, channel, data)
+    else this.#context.message(this, channel, data)
+  }
+
   #measured(sample: number): void {
     const before = this.#rtt
     this.#rtt = before === null ? sample : before + (sample - before) / 4
@@ -439,10 +501,4 @@ export class RemotePeer implements Peer {
     this.#route = { kind, ...(protocol !== undefined && { protocol }) }
     this.#context.changed(this)
   }
-}
-
-/** A few names, for people. */
-function quoted(names: readonly string[]): string {
-  const shown = names.slice(0, 5).map((name) => `“${name.slice(0, 40)}”`)
-  return shown.join(', ') + (names.length > shown.length ? ' and others' : '')
 }

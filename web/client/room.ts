@@ -69,6 +69,11 @@ export interface Room {
   /** Null until the first join succeeded. */
   readonly self: Self | null
   readonly link: LinkState
+  /**
+   * Whether there are so many peers, more than 12, that this side is connected to some of them only, at most 8: what is
+   * sent to the others is passed on. `open` is emitted for those alone to whom this side is connected.
+   */
+  readonly meshed: boolean
   /** The others by peer id. */
   readonly peers: ReadonlyMap<string, Peer>
   /** Listens; returns what stops it. */
@@ -78,7 +83,11 @@ export interface Room {
    * an `error`: `forbidden` where the app decides the name. Throws a TypeError for a meta that JSON cannot say.
    */
   change(who: { name?: string; meta?: Json }): void
-  /** Sends to each peer whose channel is open, as {@link Peer.send} does, and throws what that throws. */
+  /**
+   * Sends to each peer whose channel is open, as {@link Peer.send} does, and throws what that throws. In a room that is
+   * {@link meshed}, to everybody: once, in order on an ordered channel; what is on its way while a connection breaks may
+   * be lost.
+   */
   broadcast(channel: string, data: Uint8Array): void
   /** Leaves for good, and closes all connections. */
   leave(): void

@@ -8,6 +8,7 @@ import { leaveKeepsake, takeKeepsake, type Keepsake } from './keepsake.ts'
 import { Ladder, type Notice } from './ladder.ts'
 import { linkKinds, type LinkKind } from './link.ts'
 import { Memory } from './memory.ts'
+import { mark } from './mesh.ts'
 import type { Environment, JoinOptions } from './options.ts'
 import { randomNumber, randomText } from './random.ts'
 import { afterEndedLink, afterRefusedJoin, type Remedy } from './remedy.ts'
@@ -69,7 +70,7 @@ export class Signaling {
     this.#kinds = linkKinds.filter((kind) => (options.links ?? linkKinds).includes(kind) && (kind !== 'websocket' || env.WebSocket !== undefined))
     this.#memory = new Memory(this.#endpoints.base, storage !== null)
     this.#who = new OwnWho(who)
-    this.instance = randomText(env.random, 12)
+    this.instance = randomText(env.random, 12) + mark
     this.#storage = storage
     this.#storageKey = `parley ${new URL(options.server, globalThis.location?.href).href} ${options.room}`
     this.#wanted = takeKeepsake(storage, this.#storageKey) ?? {}
@@ -131,7 +132,7 @@ export class Signaling {
     this.isHidden = false
     takeKeepsake(this.#storage, this.#storageKey) // was for another page
     this.#wantBack()
-    this.instance = randomText(this.#env.random, 12)
+    this.instance = randomText(this.#env.random, 12) + mark
     this.#failures = 0
     this.#forget()
     this.#step()

@@ -38,6 +38,11 @@ export class Standing {
     this.#trust = room.lock && room.lock.then(({ Trust, keyring }) => new Trust(keyring, room))
   }
 
+  /** Whether nothing was ever believed without a proof. */
+  get isProven(): boolean {
+    return !this.#unproven
+  }
+
   /** The note with its proof, where there is a key. */
   async prove(note: SignedNote): Promise<SignedNote> {
     return (await this.#trust)?.prove(note, this.#self(), this.#peer) ?? note
@@ -92,6 +97,12 @@ export class Standing {
     this.say('malformed', `peer ${this.#peer.peer} sent ${why}: it was dropped`)
   }
 
+  /** Says that the peer's channels have other names than this side's. */
+  differ(here: readonly string[], there: readonly string[]): void {
+    const parts = [here.length > 0 && `only this side has ${quoted(here)}`, there.length > 0 && `only the peer has ${quoted(there)}`]
+    this.say('channels_differ', `the channels of peer ${this.#peer.peer} differ: ${parts.filter(Boolean).join(', ')}`)
+  }
+
   say(code: Code, message: string): void {
     if (this.#said.has(code)) return
     this.#said.add(code)
@@ -118,4 +129,10 @@ export class Standing {
     this.trust = trust
     this.#events.changed()
   }
+}
+
+/** A few names, for people. */
+function quoted(names: readonly string[]): string {
+  const shown = names.slice(0, 5).map((name) => `“${name.slice(0, 40)}”`)
+  return shown.join(', ') + (names.length > shown.length ? ' and others' : '')
 }

@@ -1,5 +1,5 @@
 import { fromText, toText } from './base64.ts'
-import type { Channel, DataChannel } from './channel.ts'
+import type { Channel, DataChannel, Item } from './channel.ts'
 import type { Seal } from './keyring.ts'
 import type { Note, PieceNote } from './note.ts'
 import type { ChannelOptions, Clock } from './options.ts'
@@ -42,7 +42,7 @@ export interface StreamEvents {
   canSignal(): boolean
   /** Notes are sent in the order of the calls. */
   send(note: Promise<Note>): void
-  message(channel: string, data: Uint8Array): void
+  message(channel: string, data: Uint8Array, isEnvelope: boolean): void
   dropped(why: string): void
   /** What came was not sealed as it must be. */
   forged(): void
@@ -111,15 +111,15 @@ export class Stream {
     return sum
   }
 
-  send(channel: string, data: Uint8Array): boolean {
-    return this.#channels.get(channel)?.send(data) ?? false
+  send(channel: string, data: Uint8Array, key?: string): boolean {
+    return this.#channels.get(channel)?.send(data, key) ?? false
   }
 
   /** Takes nothing more on its way, and gives back what was not sent wholly; until it is told to go on. */
-  pause(paused: boolean): [channel: string, message: Uint8Array][] {
+  pause(paused: boolean): [channel: string, ...item: Item][] {
     this.#paused = paused
     if (!paused) return []
-    return [...this.#channels].flatMap(([name, channel]) => channel.take().map((message) => [name, message] as [string, Uint8Array]))
+    return [...this.#channels].flatMap(([name, channel]) => channel.take().map((item) => [name, ...item] as [string, ...Item]))
   }
 
   /** Sends again what is on its way, after so many milliseconds; `vain` is 1 when no answer came, and nobody said why. */
@@ -166,7 +166,7 @@ export class Stream {
     const line = { readyState: 'open', bufferedAmount: 0, close: nothing, send } as Line
     const { channels, maxMessage, Channel } = this.#setup
     const { dropped, message } = this.#events
-    const events = { open: nothing, closed: nothing, heard: nothing, dropped, message: (data: Uint8Array) => message(name, data) }
+    const events = { open: nothing, closed: nothing, heard: nothing, dropped, message: (data: Uint8Array, isEnvelope: boolean) => message(name, data, isEnvelope) }
     this.#lines.set(name, line)
     this.#channels.set(name, new Channel(line as DataChannel, channels[name] ?? {}, maxMessage, events))
   }

@@ -5,7 +5,7 @@
 // shortly after, and by the renewal that awareness does by itself every 15 s.
 import * as decoding from 'lib0/decoding'
 import { applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates, type Awareness } from 'y-protocols/awareness'
-import type { Clock, Peer } from '../client/index.ts'
+import type { Clock, Peer, Room } from '../client/index.ts'
 import { Malformed } from './messages.ts'
 
 /** The name of the channel. */
@@ -21,18 +21,22 @@ interface Change {
 }
 
 export interface AwarenessChannelOptions {
+  readonly room: Pick<Room, 'broadcast' | 'meshed'>
   readonly awareness: Awareness
   readonly clock: Clock
 }
 
 export class AwarenessChannel {
+  readonly #room: AwarenessChannelOptions['room']
   readonly #awareness: Awareness
   readonly #clock: Clock
   readonly #open = new Map<string, Peer>()
   readonly #clients = new Map<string, number>() // by peer id: the document client it speaks for
   #stopRepeat: (() => void) | null = null
+  #quiet = false
 
-  constructor({ awareness, clock }: AwarenessChannelOptions) {
+  constructor({ room, awareness, clock }: AwarenessChannelOptions) {
+    this.#room = room
     this.#awareness = awareness
     this.#clock = clock
     awareness.on('update', this.#updated)
@@ -56,9 +60,12 @@ export class AwarenessChannel {
 
   /** The connection to a peer works, perhaps again: says who we are, under a higher clock, and asks who it is. */
   returned(peer: Peer): void {
-    if (!this.#open.has(peer.id)) return
+    if (!this.#room.meshed && !this.#open.has(peer.id)) return
     const state = this.#awareness.getLocalState()
+    this.#quiet = this.#room.meshed // where telling everybody costs most, the one is told who needs it
     if (state !== null) this.#awareness.setLocalState(state)
+    this.#quiet = false
+    if (this.#room.meshed) this.#tell([peer])
     if (this.stateOf(peer.id) === undefined) peer.send(awarenessChannel, question)
   }
 
@@ -102,14 +109,23 @@ export class AwarenessChannel {
 
   readonly #updated = ({ added, updated, removed }: Change): void => {
     const own = this.#awareness.clientID
-    if (![added, updated, removed].some((clients) => clients.includes(own))) return
-    this.#tell(this.#open.values())
+    if (this.#quiet || ![added, updated, removed].some((clients) => clients.includes(own))) return
+    this.#tellAll()
     this.#stopRepeat?.()
-    this.#stopRepeat = this.#clock.after(repeatAfter, () => this.#tell(this.#open.values()))
+    this.#stopRepeat = this.#clock.after(repeatAfter, () => this.#tellAll())
+  }
+
+  #tellAll(): void {
+    if (this.#room.meshed) this.#room.broadcast(awarenessChannel, this.#own())
+    else this.#tell(this.#open.values())
+  }
+
+  #own(): Uint8Array {
+    return encodeAwarenessUpdate(this.#awareness, [this.#awareness.clientID])
   }
 
   #tell(peers: Iterable<Peer>): void {
-    const message = encodeAwarenessUpdate(this.#awareness, [this.#awareness.clientID])
+    const message = this.#own()
     for (const peer of peers) peer.send(awarenessChannel, message)
   }
 }

@@ -4,10 +4,13 @@
 // nobody passes on anybody else's: a keystroke among n peers costs n−1 messages. Now and then a random peer is asked
 // whether it has the same document, which mends whatever a lost message or a missing path has kept apart.
 //
+// In a room that is meshed, the room passes edits on; questions and answers go between neighbours alone, and who learned
+// something by an answer asks its other neighbours whether they have it, too.
+//
 // Where edits are signed, each is checked before it touches the document. Writers sign what they answer anew; readers
 // answer with the signed edits that they have seen.
 import * as Y from 'yjs'
-import type { Clock, Peer } from '../client/index.ts'
+import type { Clock, Peer, Room } from '../client/index.ts'
 import type { Edit, Notary } from './edit.ts'
 import { Ledger } from './ledger.ts'
 import * as messages from './messages.ts'
@@ -16,6 +19,7 @@ import * as messages from './messages.ts'
 export const documentChannel = 'document'
 
 const repairEvery = 4_000 // ms between two questions to random peers, and up to half as much again by chance
+const spreadAfter = 100 // ms between an answer that brought something and questions to the other neighbours
 const drainEvery = 250 // ms between two looks at a peer that could not take more
 const drained = 64 << 10 // bytes still waiting at which a slow peer is spoken to again
 const slowAt = 1 << 20 // bytes waiting from which on edits are kept from a peer
@@ -40,6 +44,7 @@ interface Line {
 export type Doubt = 'unsigned' | 'unchecked'
 
 export interface DocumentChannelOptions {
+  readonly room: Pick<Room, 'broadcast' | 'meshed'>
   readonly doc: Y.Doc
   readonly clock: Clock
   /** Numbers from 0 to below 1. */
@@ -66,6 +71,7 @@ export class DocumentChannel {
   #digest: Uint8Array | null = null // of the document as it is, once somebody wanted to know
   #stopRepair: () => void
   #stopDrain: (() => void) | null = null
+  #stopSpread: (() => void) | null = null
   #destroyed = false
 
   constructor(options: DocumentChannelOptions) {
@@ -79,7 +85,10 @@ export class DocumentChannel {
   /** Whether a peer told us everything it had, and is told what happens here as it does. */
   inSync(peer: string): boolean {
     const line = this.#lines.get(peer)
-    return line !== undefined && line.synced && !line.slow
+    const isFine = ({ synced, slow }: Line): boolean => synced && !slow
+    if (line !== undefined && isNear(line)) return isFine(line)
+    const near = this.#near // with those beyond as they are
+    return this.#options.room.meshed && near.length > 0 && near.every(isFine)
   }
 
   opened(peer: Peer): void {
@@ -125,6 +134,7 @@ export class DocumentChannel {
     this.#doc.off('update', this.#edited)
     this.#stopRepair()
     this.#stopDrain?.()
+    this.#stopSpread?.()
     this.#lines.clear()
   }
 
@@ -132,7 +142,7 @@ export class DocumentChannel {
     this.#digest = null
     if (origin === this) return
     if (this.#options.isStored(origin)) {
-      for (const line of this.#lines.values()) this.#compare(line) // what was kept here may be news to them
+      for (const line of this.#near) this.#compare(line) // what was kept here may be news to them
       return
     }
     this.#edits.push(change)
@@ -148,7 +158,7 @@ export class DocumentChannel {
       const update = edits.length === 1 ? (edits[0] as Uint8Array) : Y.mergeUpdates(edits)
       try {
         const message = messages.edit(await this.#sign(update))
-        for (const line of this.#lines.values()) this.#say(line, message)
+        this.#tell(message)
       } catch (error) {
         this.#options.fault(error)
       }
@@ -195,7 +205,7 @@ export class DocumentChannel {
       this.#options.doubted(line.peer, 'unsigned')
       return
     }
-    Y.applyUpdate(this.#doc, update, this)
+    this.#apply(update, all)
     if (all) this.#synced(line)
   }
 
@@ -203,7 +213,7 @@ export class DocumentChannel {
     const { notary, doubted, fault } = this.#options
     if (notary === null) {
       if (edits.some(({ signature }) => signature.length > 0)) doubted(line.peer, 'unchecked')
-      for (const { update } of edits) Y.applyUpdate(this.#doc, update, this)
+      for (const { update } of edits) this.#apply(update, all)
       if (all) this.#synced(line)
       return
     }
@@ -224,7 +234,7 @@ export class DocumentChannel {
         this.#options.doubted(line.peer, 'unsigned')
         return
       }
-      Y.applyUpdate(this.#doc, edit.update, this)
+      this.#apply(edit.update, all)
       if (notary.maySign) continue
       this.#ledger.add(edit)
     }
@@ -239,7 +249,7 @@ export class DocumentChannel {
   #open(peer: Peer): Line {
     const line: Line = { peer, synced: false, slow: false, checked: Promise.resolve(), unchecked: 0, question: null, answering: false }
     this.#lines.set(peer.id, line)
-    this.#ask(line)
+    if (isNear(line)) this.#ask(line)
     return line
   }
 
@@ -268,10 +278,20 @@ export class DocumentChannel {
     this.#say(line, messages.digest(this.#doc, this.#currentDigest()))
   }
 
+  /** Tells everybody. */
+  #tell(message: Uint8Array): void {
+    const { room } = this.#options
+    if (!room.meshed) return this.#near.forEach((line) => this.#say(line, message))
+    room.broadcast(documentChannel, message)
+    for (const line of this.#near) this.#heed(line, true)
+  }
+
   #say(line: Line, message: Uint8Array): void {
-    if (line.slow) return
-    const taken = line.peer.send(documentChannel, message)
-    if (taken && line.peer.buffered < slowAt) return
+    if (!line.slow) this.#heed(line, line.peer.send(documentChannel, message))
+  }
+
+  #heed(line: Line, taken: boolean): void {
+    if (line.slow || (taken && line.peer.buffered < slowAt)) return
     line.slow = true
     this.#options.changed()
     this.#stopDrain ??= this.#options.clock.after(drainEvery, this.#drain)
@@ -294,10 +314,26 @@ export class DocumentChannel {
     const { clock, random } = this.#options
     return clock.after(repairEvery * (1 + random() / 2), () => {
       this.#stopRepair = this.#nextRepair()
-      const lines = [...this.#lines.values()]
+      const lines = this.#near
       const line = lines[Math.floor(random() * lines.length)]
       if (line !== undefined) this.#compare(line)
       for (const each of lines) if (!each.synced) this.#ask(each) // its answer may be lost
+    })
+  }
+
+  /** The peers to which there is a channel of one's own. */
+  get #near(): Line[] {
+    return [...this.#lines.values()].filter(isNear)
+  }
+
+  /** Applies what a peer said; news in an answer was told to nobody else. */
+  #apply(update: Uint8Array, isAnswer: boolean): void {
+    const before = isAnswer && this.#options.room.meshed ? this.#currentDigest() : null
+    Y.applyUpdate(this.#doc, update, this)
+    if (before === null || equal(before, this.#currentDigest())) return
+    this.#stopSpread ??= this.#options.clock.after(spreadAfter, () => {
+      this.#stopSpread = null
+      for (const line of this.#near) this.#compare(line)
     })
   }
 
@@ -305,6 +341,10 @@ export class DocumentChannel {
     this.#digest ??= messages.digestOf(this.#doc)
     return this.#digest
   }
+}
+
+function isNear({ peer }: Line): boolean {
+  return peer.path?.kind !== 'mesh'
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

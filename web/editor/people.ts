@@ -108,6 +108,7 @@ export function summarise(people: readonly Person[]): string {
   if (on('direct') === connected.length) return `${count}, direct`
   if (on('relay') === connected.length) return `${count}, by relay`
   if (on('server') === connected.length) return `${count}, by the server`
+  if (on('mesh') > 0 && on('relay') + on('server') === 0) return `${count}, ${on('direct')} direct, ${on('mesh')} through others`
   const parts = [on('relay') > 0 ? `${on('relay')} by relay` : '', on('server') > 0 ? `${on('server')} by the server` : '']
   return [count, ...parts.filter((part) => part !== '')].join(', ')
 }

@@ -20,6 +20,7 @@ for (const [given, way] of [
   [{ path: { kind: 'relay', rtt: 12.4 } }, 'relay · 12 ms'],
   [{ path: { kind: 'relay', protocol: 'tls', rtt: 12.4 } }, 'relay over TLS · 12 ms'],
   [{ path: { kind: 'server', rtt: 80 } }, 'through the server · 80 ms'],
+  [{ path: { kind: 'mesh', rtt: null } }, 'through other peers'],
   [{ path: { kind: 'tunnel', rtt: null } }, 'tunnel'],
 ] as unknown as [Partial<Peer>, string][]) {
   test(`a peer is shown as ${way}`, () => {

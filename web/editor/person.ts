@@ -3,8 +3,8 @@ import type { Path, Peer } from '../client/index.ts'
 import { readIdentity, type Identity } from './identity.ts'
 import { colours, type Colour } from './palette.ts'
 
-/** How edits get there: straight, by a TURN relay, or with the signaling server's own messages. */
-export type Way = 'direct' | 'relay' | 'server'
+/** How edits get there: straight, by a TURN relay, with the signaling server's own messages, or from peer to peer. */
+export type Way = 'direct' | 'relay' | 'server' | 'mesh'
 
 /** One of the others, as the list shows it. */
 export interface Person {
@@ -72,7 +72,7 @@ export function personOf(peer: Peer, { identity, inSync, client, isBare, dropped
 
 /** Kinds of paths that are not known here yet are named as what they are not: direct. */
 function wayIs(kind: string): Way {
-  return kind === 'direct' || kind === 'server' ? kind : 'relay'
+  return kind === 'direct' || kind === 'server' || kind === 'mesh' ? kind : 'relay'
 }
 
 /** What is connected all the same is told by its path. */
@@ -108,6 +108,8 @@ function pathInWords(path: Path | null): string {
       return path.protocol === undefined ? 'relay' : `relay over ${path.protocol.toUpperCase()}`
     case 'server':
       return 'through the server'
+    case 'mesh':
+      return 'through other peers'
     default:
       return kind
   }
@@ -127,6 +129,7 @@ function detailOf(peer: Peer): string {
       direct: `Edits go directly between the browsers${over}`,
       relay: `Edits go through the relay${over}, encrypted`,
       server: 'Edits go through the signaling server, which is slower',
+      mesh: 'There are too many to connect to each: edits are passed on by the browsers of others',
     }
     parts.push(how[wayIs(path.kind)])
   }

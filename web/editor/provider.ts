@@ -15,7 +15,7 @@ export const channels: Record<string, ChannelOptions> = {
 }
 
 export interface ProviderOptions {
-  readonly room: Pick<Room, 'on'>
+  readonly room: Pick<Room, 'on' | 'broadcast' | 'meshed'>
   readonly doc: Y.Doc
   readonly awareness: Awareness
   readonly clock: Clock
@@ -42,6 +42,7 @@ export class Provider {
   constructor({ room, doc, awareness, clock, random, notary = null, isStored = () => false, fault }: ProviderOptions) {
     this.#fault = fault
     this.#document = new DocumentChannel({
+      room,
       doc,
       clock,
       random,
@@ -51,7 +52,7 @@ export class Provider {
       doubted: (peer, doubt) => this.#doubted(peer, doubt),
       fault,
     })
-    this.#awareness = new AwarenessChannel({ awareness, clock })
+    this.#awareness = new AwarenessChannel({ room, awareness, clock })
     const heard = (_: unknown, origin: unknown): void => {
       if (origin !== 'local') this.#emit()
     }
@@ -131,7 +132,9 @@ export class Provider {
     this.#states.set(peer.id, peer.state)
     if (peer.state === 'closed') this.#hushed(peer)
     else if (peer.state === 'reconnecting' || peer.presence === 'leaving') this.#awareness.lost(peer.id)
-    else if (peer.state === 'connected' && before === 'reconnecting') this.#awareness.returned(peer)
+    else if (peer.state === 'connected' && (before === 'reconnecting' || (before !== 'connected' && peer.path?.kind === 'mesh'))) {
+      this.#awareness.returned(peer)
+    }
   }
 
   #closed(peer: Peer): void {

@@ -9,6 +9,7 @@ const waiting: LinkState = { name: 'waiting', attempt: 3, retryAt: 9_000, error:
 const answered = (code: string): LinkState => ({ name: 'waiting', attempt: 3, retryAt: 9_000, error: new SignalError(code, code) })
 const direct = { state: 'connected', path: 'direct', refused: false, admissible: false } as const
 const served = { state: 'connected', path: 'server', refused: false, admissible: false } as const
+const beyond = { state: 'connected', path: 'mesh', refused: false, admissible: false } as const
 const relayed = { state: 'connected', path: 'relay', refused: false, admissible: false } as const
 const connecting = { state: 'connecting', path: null, refused: false, admissible: false } as const
 const refused = { state: 'connecting', path: null, refused: true, admissible: false } as const
@@ -41,6 +42,7 @@ for (const [situation, text, tone] of [
   [{ link: open, people: [direct, direct] }, 'Editing directly with 2 peers', 'good'],
   [{ link: open, people: [unmeasured] }, 'Editing with 1 peer', 'good'],
   [{ link: open, people: [served] }, 'Editing with 1 peer through the server', 'good'],
+  [{ link: open, people: [direct, beyond, beyond] }, 'Editing with 3 peers, 2 of them through others', 'good'],
   [{ link: open, people: [direct, relayed, served] }, 'Editing with 3 peers, 1 of them through the relay, 1 of them through the server', 'good'],
   [{ link: open, people: [relayed, relayed] }, 'Editing with 2 peers through the relay', 'good'],
   [{ link: open, people: [direct, relayed, connecting] }, 'Editing with 2 peers, 1 of them through the relay, connecting to 1 more', 'good'],

@@ -91,14 +91,16 @@ function inWords({ code, retry, message }: SignalError): Pick<Status, 'tone' | '
   return { tone: 'busy', text: 'Reconnecting to the signaling server…' }
 }
 
+const detour = { relay: 'the relay', server: 'the server', mesh: 'others' } as const
+
 function editingWith(connected: Situation['people']): string {
   const on = (way: Way | null): number => connected.filter((person) => person.path === way).length
   const everybody = count(connected.length)
   if (on('direct') === connected.length) return `Editing directly with ${everybody}`
-  const detours = (['relay', 'server'] as const).filter((way) => on(way) > 0)
+  const detours = (['relay', 'server', 'mesh'] as const).filter((way) => on(way) > 0)
   const [only] = detours
-  if (only !== undefined && on(only) === connected.length) return `Editing with ${everybody} through the ${only}`
-  return [`Editing with ${everybody}`, ...detours.map((way) => `${on(way)} of them through the ${way}`)].join(', ')
+  if (only !== undefined && on(only) === connected.length) return `Editing with ${everybody} through ${detour[only]}`
+  return [`Editing with ${everybody}`, ...detours.map((way) => `${on(way)} of them through ${detour[way]}`)].join(', ')
 }
 
 /** What the page keeps and shares, in a few words. */

@@ -47,5 +47,23 @@ export const peers = JSON.parse(readFileSync(join(vectors, 'peers.json'), 'utf8'
       readonly chunks: readonly { readonly length: number; readonly head: string; readonly sha256: string }[]
     }[]
   }
+  readonly mesh: {
+    readonly hash: readonly { readonly text: string; readonly hash: number }[]
+    readonly neighbours: readonly { readonly room: readonly string[]; readonly neighbours: Readonly<Record<string, readonly string[]>> }[]
+    readonly envelopes: {
+      readonly read: readonly {
+        readonly says: string
+        readonly sort: number
+        readonly instance: string
+        readonly n: number
+        readonly origin: string
+        readonly to?: string
+        readonly hops?: number
+        readonly payload: string
+        readonly hex: string
+      }[]
+      readonly refused: readonly { readonly says: string; readonly hex: string }[]
+    }
+  }
   readonly pulse: readonly { readonly kind: 'ping' | 'pong'; readonly relayed: boolean; readonly time: number; readonly hex: string }[]
 }

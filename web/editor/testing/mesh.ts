@@ -25,7 +25,7 @@ type Listeners = { [K in keyof RoomEvents]: Set<(...args: RoomEvents[K]) => void
 class Remote implements Peer {
   state: PeerState = 'connecting'
   presence: Presence = 'here'
-  readonly path = null
+  path: Peer['path'] = null
   readonly trust = 'unverified'
   readonly dropped = 0
   buffered = 0
@@ -97,7 +97,11 @@ export class Member {
 
   #provide(): Provider {
     return new Provider({
-      room: { on: (event, listener) => this.#on(event, listener) },
+      room: {
+        meshed: this.mesh.meshed,
+        on: (event, listener) => this.#on(event, listener),
+        broadcast: (channel, data) => this.remotes.forEach((remote) => remote.send(channel, data)),
+      },
       doc: this.doc,
       awareness: this.awareness,
       clock: this.mesh.clock,
@@ -138,6 +142,8 @@ export class Mesh {
   delay = (_: Parcel): number => 5
   /** Milliseconds by which the second side of a connection learns later than the first that it is open. */
   lag = 0
+  /** Whether the room passes messages on. */
+  meshed = false
   /** Which messages are lost. */
   loses = (_: Parcel): boolean => false
 
@@ -169,6 +175,18 @@ export class Mesh {
       if (one === b && this.lag > 0) this.clock.after(this.lag, tell)
       else tell()
     }
+  }
+
+  /** Lets two reach each other through others. */
+  reach(a: Member, b: Member): void {
+    for (const [one, other] of [[a, b], [b, a]] as const) {
+      const remote = new Remote(other.id, one, this)
+      one.remotes.set(other.id, remote)
+      remote.state = 'connected'
+      remote.path = { kind: 'mesh', rtt: null }
+      remote.open.add(awarenessChannel).add(documentChannel)
+    }
+    for (const [one, other] of [[a, b], [b, a]] as const) one.emit('changed', one.remotes.get(other.id) as Remote)
   }
 
   connectAll(): void {
