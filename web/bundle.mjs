@@ -55,15 +55,16 @@ export async function buildPages(outdir) {
   return names
 }
 
-/** The parts of the client that it loads when they are needed. */
-const parts = ['relay', 'trust']
+/** The parts of the client that it loads when they are needed, and their sources. */
+const parts = { mesh: 'partial-mesh', relay: 'relay', trust: 'trust' }
 
 /** The client as the npm package has it: modules by their names, legible. */
 export async function packedClient() {
   const modules = new Map()
-  for (const part of parts) modules.set(`${part}.js`, await clientModule(part))
-  const loads = parts.map((part) => `${part}: () => import('./${part}.js')`)
-  modules.set('client.js', await clientModule('index', { plugins: [sources(`export const sources = { ${loads} }`)], external: parts.map((part) => `./${part}.js`) }))
+  for (const [part, source] of Object.entries(parts)) modules.set(`${part}.js`, await clientModule(source))
+  const names = Object.keys(parts)
+  const loads = names.map((part) => `${part}: () => import('./${part}.js')`)
+  modules.set('client.js', await clientModule('index', { plugins: [sources(`export const sources = { ${loads} }`)], external: names.map((part) => `./${part}.js`) }))
   return modules
 }
 
@@ -75,8 +76,8 @@ export async function servedClient() {
   const minified = { minify: true, ...renaming }
   const modules = new Map()
   const loads = []
-  for (const part of parts) {
-    const contents = await squeezedClient(part, minified)
+  for (const [part, source] of Object.entries(parts)) {
+    const contents = await squeezedClient(source, minified)
     const name = `${part}-${hashOf(contents)}.js`
     modules.set(name, contents)
     loads.push(`${part}: (attempt) => load('./${name}', attempt)`)

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 
 const names = (
   'acked ackIsDue adopt answered begunAt calm canSignal disturbed drained emit frameLimit hasKey hasWebRTC health heard ' +
-  'isDrained isDue isFirst isHeld isHidden isLinked isOpen isOpening isPosting isPrompt isRelayed isShort isTaken isUsed ' +
-  'keyring leaveSoftly near nextCount nextSerial notice offered openChannels owe owesAck pinged probe prove reply resend ' +
-  'restored rewind rhythm rung setup signalingIsBack strays stuck tick told woke'
+  'isDrained isDue isFirst isHeard isHeld isHidden isLinked isMeshed isNear isOpen isOpening isPosting isPrompt isProven ' +
+  'isRelayed isShort isTaken isUsed isWanted keyring leaveSoftly near nextCount nextSerial notice offered openChannels ' +
+  'owe owesAck pinged probe prove reply resend restored rewind rhythm rung setup signalingIsBack strays stuck tick told ' +
+  'woke'
 ).split(' ')
 
 /** What esbuild is told to rename, and into what: the same in every module. */

@@ -3,13 +3,12 @@ import type { ConnectionSetup } from './connection.ts'
 import { Emitter } from './emitter.ts'
 import { environment } from './environment.ts'
 import { SignalError } from './errors.ts'
-import { Flood } from './flood.ts'
 import type { RosterEntry } from './frames.ts'
 import { tabStorage } from './keepsake.ts'
 import { parseKey } from './key.ts'
-import { Neighbourhood } from './neighbourhood.ts'
 import type { Environment, JoinOptions } from './options.ts'
 import { watchPage } from './page.ts'
+import type { PartialMesh } from './partial-mesh.ts'
 import { loadPart } from './parts.ts'
 import type { PeerContext } from './peer-context.ts'
 import { doubtTime } from './pulse.ts'
@@ -28,6 +27,13 @@ const defaultMaxMessage = 64 * 1024 * 1024
 /** The part for messages through the server is loaded so long after the first peer was met, in milliseconds. */
 const relayPause = 500
 
+/** With so many peers what larger rooms need is loaded; with so many nobody is connected to before it is there. */
+const many = 8
+const crowd = 12
+
+/** So many envelopes are kept until then. */
+const earlyLimit = 1024
+
 /** Refusals of a signal that say nothing new: the roster tells the same, or another try follows. */
 const expected = new Set(['no_peer', 'stale_epoch', 'busy'])
 
@@ -37,13 +43,16 @@ const final = new Set(['kicked', 'resumed', 'superseded'])
 /** A room: signaling brings its peers together, and each peer's connection lives on without it. */
 export class LiveRoom implements Room {
   readonly #events = new Emitter<RoomEvents>()
+  readonly #env: Environment
+  readonly #channels: JoinOptions['channels']
   readonly #signaling: Signaling
   readonly #peers = new Map<string, RemotePeer>()
   // Dead to all appearance while signaling is down, so nobody can say whether they are still in the room.
   readonly #parked = new Map<string, RemotePeer>()
   readonly #context: PeerContext
-  readonly #flood: Flood<RemotePeer>
-  readonly #neighbourhood: Neighbourhood
+  #mesh: PartialMesh<RemotePeer> | null = null // when it is loaded
+  #early: [peer: RemotePeer, channel: string, envelope: Uint8Array][] | null = null // what came to be passed on while it is being loaded
+  #isWaiting = false // for it, with whom to connect to
   readonly #check: (channel: string, data: Uint8Array) => void
   readonly #unwatch: () => void
   #reply: JoinReply | null = null
@@ -55,8 +64,9 @@ export class LiveRoom implements Room {
   #isFresh = false // joined just now, so that the server can be reached though no link is in use yet
 
   constructor(options: JoinOptions) {
-    const env = environment(options.environment)
+    const env = (this.#env = environment(options.environment))
     const { name, meta, channels, iceTransportPolicy, maxMessage = defaultMaxMessage, signal, key, allowUnverified = false } = options
+    this.#channels = channels
     const storage = options.storage === undefined ? tabStorage() : options.storage
     const who: Who = { ...(name !== undefined && { name }), ...(meta !== undefined && { meta }) }
     this.#configuration = iceTransportPolicy === undefined ? {} : { iceTransportPolicy }
@@ -65,7 +75,7 @@ export class LiveRoom implements Room {
     this.#context = {
       clock: env.clock,
       trust: {
-        lock: key === undefined || env.subtle === undefined ? null : this.#lock(env, env.subtle, parseKey(key), options.room),
+        lock: key === undefined || env.subtle === undefined ? null : this.#lock(env.subtle, parseKey(key), options.room),
         hasKey: key !== undefined,
         allowUnverified,
         nextSerial: () => ++this.#count,
@@ -73,7 +83,7 @@ export class LiveRoom implements Room {
       relay:
         options.serverRelay === false
           ? null
-          : { channels, maxMessage, nonce: () => randomText(env.random, 16), load: () => (this.#relay ??= this.#loadRelay(env)) },
+          : { channels, maxMessage, nonce: () => randomText(env.random, 16), load: () => (this.#relay ??= this.#loadRelay()) },
       self: () => ({ peer: this.#reply?.peer ?? '', instance: this.#signaling.instance }),
       epoch: () => this.#reply?.epoch ?? 0,
       isLinked: () => this.#isFresh || this.link.name === 'open',
@@ -93,29 +103,20 @@ export class LiveRoom implements Room {
             },
       changed: (peer) => this.#changed(peer),
       open: (peer, channel) => {
-        this.#flood.look(peer)
+        this.#mesh?.flood.look(peer)
         if (this.#peers.get(peer.id) === peer) this.#events.emit('open', peer, channel)
       },
       message: (peer, channel, data) => this.#events.emit('message', peer, channel, data),
       doubted: () => this.#signaling.wake(doubtTime),
       fault: (_, cause) => this.#fault(cause),
       isMeshed: () => this.meshed,
-      envelope: (peer, channel, data) => this.#flood.receive(peer, channel, data),
-      route: (peer, channel, data) => this.#flood.one(peer, channel, data),
-    }
-    const { clock, self, isMeshed, message } = this.#context
-    const peers = this.#peers
-    const distances = (to: string) => this.#neighbourhood.distances(to)
-    this.#flood = new Flood({ clock, channels, peers, self, isMeshed, distances, message, changed: (peer) => this.#changed(peer) })
-    this.#neighbourhood = new Neighbourhood({
-      clock,
-      peers,
-      self: () => self().peer,
-      changed: () => {
-        this.#flood.ask()
-        for (const peer of peers.values()) this.#changed(peer)
+      envelope: (...envelope) => {
+        if (this.#mesh !== null) this.#mesh.flood.receive(...envelope)
+        else if (this.#early !== null && this.#early.length < earlyLimit) this.#early.push(envelope)
+        else envelope[0].drop()
       },
-    })
+      route: (peer, channel, data) => this.#mesh?.flood.one(peer, channel, data) ?? false,
+    }
     this.#listen()
     const unwatchPage = watchPage({
       woke: () => this.#woke(),
@@ -146,7 +147,7 @@ export class LiveRoom implements Room {
   }
 
   get meshed(): boolean {
-    return this.#neighbourhood.isMeshed
+    return this.#mesh?.neighbourhood.isMeshed ?? false
   }
 
   get peers(): ReadonlyMap<string, RemotePeer> {
@@ -165,7 +166,7 @@ export class LiveRoom implements Room {
   broadcast(channel: string, data: Uint8Array): void {
     this.#check(channel, data)
     const { meshed } = this
-    if (meshed) this.#flood.all(channel, data)
+    if (meshed) this.#mesh?.flood.all(channel, data)
     for (const peer of this.#peers.values()) if (!meshed || peer.run === null) peer.send(channel, data)
   }
 
@@ -175,23 +176,51 @@ export class LiveRoom implements Room {
     for (const peer of [...this.#peers.values(), ...this.#parked.values()]) peer.close()
     this.#peers.clear()
     this.#parked.clear()
-    this.#neighbourhood.close()
-    this.#flood.close()
+    this.#mesh?.close()
   }
 
-  #load<Name extends keyof Parts>(name: Name, env: Environment): Promise<Parts[Name]> {
-    return loadPart(name, env, { isNeeded: () => this.link.name !== 'closed', fault: (error) => this.#fault(error) })
+  #load<Name extends keyof Parts>(name: Name): Promise<Parts[Name]> {
+    return loadPart(name, this.#env, {
+      isNeeded: () => this.link.name !== 'closed',
+      fault: (error) => {
+        this.#fault(error)
+        if (name !== 'mesh') return
+        this.#isWaiting = false
+        for (const peer of this.#peers.values()) peer.isWanted = true // better too many than nobody
+      },
+    })
   }
 
-  async #lock(env: Environment, subtle: SubtleCrypto, key: Uint8Array<ArrayBuffer>, room: string): Promise<Lock> {
-    const { Keyring, Trust } = await this.#load('trust', env)
+  async #lock(subtle: SubtleCrypto, key: Uint8Array<ArrayBuffer>, room: string): Promise<Lock> {
+    const { Keyring, Trust } = await this.#load('trust')
     return { Trust, keyring: new Keyring(subtle, key, room) }
   }
 
+  /** Sees who is to be connected to whom; the mesh is loaded when many are there, before they are too many. */
+  #spread(): void {
+    if (this.#mesh !== null) this.#mesh.neighbourhood.update()
+    else if (this.#early === null && this.#peers.size >= many) void this.#loadMesh()
+  }
+
+  async #loadMesh(): Promise<void> {
+    this.#early = []
+    this.#isWaiting = true
+    if (this.#peers.size >= crowd) for (const peer of this.#peers.values()) peer.isWanted = peer.run === null
+    const { PartialMesh } = await this.#load('mesh')
+    this.#isWaiting = false
+    if (this.link.name === 'closed') return
+    const { clock, self, message, changed } = this.#context
+    const mesh = (this.#mesh = new PartialMesh<RemotePeer>({ clock, channels: this.#channels, peers: this.#peers, self, message, changed }))
+    for (const peer of this.#peers.values()) mesh.flood.look(peer)
+    mesh.neighbourhood.update()
+    for (const envelope of this.#early.splice(0)) mesh.flood.receive(...envelope)
+  }
+
   /** While peers are being connected to, what may never be needed can wait a little. */
-  async #loadRelay(env: Environment): Promise<Parts['relay']> {
-    if (env.RTCPeerConnection !== undefined) await new Promise<void>((resolve) => env.clock.after(relayPause, resolve))
-    return this.#load('relay', env)
+  async #loadRelay(): Promise<Parts['relay']> {
+    const { RTCPeerConnection, clock } = this.#env
+    if (RTCPeerConnection !== undefined) await new Promise<void>((resolve) => clock.after(relayPause, resolve))
+    return this.#load('relay')
   }
 
   #listen(): void {
@@ -213,7 +242,7 @@ export class LiveRoom implements Room {
       switch (frame.kind) {
         case 'joined':
           this.#meet(frame)
-          return this.#neighbourhood.update()
+          return this.#spread()
         case 'changed': {
           const peer = this.#find(frame.peer, frame.epoch)
           return peer?.adopt(changedEntry(peer.entry, frame))
@@ -276,7 +305,7 @@ export class LiveRoom implements Room {
     for (const peer of [...this.#peers.values()]) if (!listed.has(peer.id)) this.#unlist(peer, 'lost')
     for (const peer of [...this.#parked.values()]) if (!listed.has(peer.id)) this.#remove(peer, 'lost')
     for (const entry of entries) this.#meet(entry)
-    this.#neighbourhood.update()
+    this.#spread()
   }
 
   #meet(entry: RosterEntry): void {
@@ -289,6 +318,8 @@ export class LiveRoom implements Room {
     if (known !== undefined) this.#remove(known, 'replaced')
     const peer = new RemotePeer(entry, this.#context)
     this.#peers.set(peer.id, peer)
+    // Of many, who is to be connected to is known when the mesh is loaded.
+    if (this.#isWaiting && this.#peers.size >= crowd) peer.isWanted = peer.run === null
     this.#events.emit('joined', peer)
   }
 
@@ -308,7 +339,7 @@ export class LiveRoom implements Room {
   }
 
   #changed(peer: RemotePeer): void {
-    this.#flood.look(peer)
+    this.#mesh?.flood.look(peer)
     const { health } = peer
     const dead = peer.state !== 'connected' && (health === 'failed' || health === 'gone' || (health === 'none' && !peer.listed))
     if (this.#parked.get(peer.id) === peer) {
@@ -329,7 +360,7 @@ export class LiveRoom implements Room {
   #unpark(peer: RemotePeer): void {
     this.#parked.delete(peer.id)
     this.#peers.set(peer.id, peer)
-    this.#flood.look(peer)
+    this.#mesh?.flood.look(peer)
     this.#events.emit('joined', peer)
     for (const channel of peer.openChannels) this.#events.emit('open', peer, channel)
   }
@@ -338,9 +369,9 @@ export class LiveRoom implements Room {
     peer.close()
     this.#parked.delete(peer.id)
     if (!this.#peers.delete(peer.id)) return
-    this.#flood.look(peer)
+    this.#mesh?.flood.look(peer)
     this.#events.emit('left', peer, reason)
-    this.#neighbourhood.update()
+    this.#spread()
   }
 
   #removeAll(reason: LeaveReason): void {

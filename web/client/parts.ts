@@ -33,6 +33,7 @@ export async function loadPart<Name extends keyof Parts>(name: Name, { clock, ra
 }
 
 const purposes: { readonly [Name in keyof Parts]: string } = {
+  mesh: 'rooms of more than 12 peers',
   relay: 'messages through the server',
   trust: "the room's key",
 }

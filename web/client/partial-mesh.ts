@@ -1,0 +1,29 @@
+// The part of the client that rooms above 12 peers need: it is loaded by itself.
+import { Flood, type Fellow, type FloodSetup } from './flood.ts'
+import { Neighbourhood, type Neighbour } from './neighbourhood.ts'
+
+/** Who is connected to whom in a room with many peers, and what they pass on. */
+export class PartialMesh<F extends Fellow & Neighbour> {
+  readonly flood: Flood<F>
+  readonly neighbourhood: Neighbourhood
+
+  constructor(setup: Omit<FloodSetup<F>, 'isMeshed' | 'distances'>) {
+    const { clock, peers, self } = setup
+    const isMeshed = () => this.neighbourhood.isMeshed
+    this.flood = new Flood({ ...setup, isMeshed, distances: (to) => this.neighbourhood.distances(to) })
+    this.neighbourhood = new Neighbourhood({
+      clock,
+      peers,
+      self: () => self().peer,
+      changed: () => {
+        this.flood.ask()
+        for (const peer of peers.values()) setup.changed(peer)
+      },
+    })
+  }
+
+  close(): void {
+    this.neighbourhood.close()
+    this.flood.close()
+  }
+}
