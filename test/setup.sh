@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and the machine does not have: Debian's packages
-# of node, Chromium, Firefox, WebKitGTK and a screen for it, coturn, nginx, haproxy and a C compiler for the race
-# detector. Those that are services are not started.
+# of node, Chromium, Firefox, WebKitGTK and a screen for it, coturn, nginx, haproxy, Redis and a C compiler for the
+# race detector. Those that are services are not started.
 set -eu
 
 PATH="$PATH:/usr/sbin" # where Debian has what listens, even for those who do not look there
@@ -19,6 +19,7 @@ need ip iproute2
 need turnutils_uclient coturn
 need nginx nginx
 need haproxy haproxy
+need redis-server redis-server
 need curl curl
 need openssl openssl
 need gcc gcc

@@ -1,0 +1,170 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-rtc/parley/internal/redistest"
+	"github.com/parley-rtc/parley/signaling/store"
+)
+
+// A step that Redis refuses changes nothing, and is told by Redis's own words.
+func refusedWith(t testing.TB, err error, want string) {
+	t.Helper()
+	var ended *store.EndedError
+	if err == nil || errors.As(err, &ended) || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want one that says %s", err, want)
+	}
+}
+
+func TestAServerWhoseMemoryIsFull(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, server.URL())
+	alice, bob := s.enter(t, "room", "alice", rules()), s.enter(t, "room", "bob", rules())
+	if _, err := alice.send(1, "bob", `"before"`); err != nil {
+		t.Fatal(err)
+	}
+	server.Do("CONFIG SET maxmemory 1")
+	_, err := alice.send(2, "bob", `"while"`)
+	refusedWith(t, err, "OOM")
+	_, err = s.Join(context.Background(), "another", request("carol", rules()))
+	refusedWith(t, err, "OOM")
+	if got := fmt.Sprint(bob.texts(0)); got != `["before"]` {
+		t.Errorf("bob has %s", got)
+	}
+	if _, err := bob.Exchange(context.Background(), bob.ref, store.Exchange{Ack: 1}); err != nil {
+		t.Errorf("an acknowledgement, which frees memory: %v", err)
+	}
+	server.Do("CONFIG SET maxmemory 0")
+	if _, err := alice.send(2, "bob", `"while"`); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(bob.texts(1)); got != `["while"]` {
+		t.Errorf("afterwards bob has %s", got)
+	}
+}
+
+func TestAServerThatBecomesAReplica(t *testing.T) {
+	t.Parallel()
+	server, master := redistest.Start(t), redistest.Start(t)
+	s := open(t, server.URL())
+	alice := s.enter(t, "room", "alice", rules())
+	server.Do("REPLICAOF 127.0.0.1 " + strconv.Itoa(master.Port))
+	_, err := alice.send(1, "nobody", "1")
+	if err == nil {
+		t.Error("a replica takes writes")
+	}
+	if errors.Is(err, store.ErrNoSession) {
+		return // it has the master's data already
+	}
+	refusedWith(t, err, "READONLY")
+}
+
+func TestAServerThatIsSlow(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--enable-debug-command", "yes")
+	s := open(t, server.URL())
+	alice, bob := s.enter(t, "room", "alice", rules()), s.enter(t, "room", "bob", rules())
+	go server.Try("DEBUG SLEEP 1")
+	time.Sleep(100 * time.Millisecond)
+	if _, err := alice.send(1, "bob", `"slow"`); err != nil {
+		t.Errorf("within a step's time: %v", err)
+	}
+	go server.Try("DEBUG SLEEP 2.7")
+	time.Sleep(100 * time.Millisecond)
+	began := time.Now()
+	_, err := alice.send(2, "bob", `"slower"`)
+	if err == nil || time.Since(began) > stepTime+time.Second {
+		t.Errorf("beyond a step's time: %v after %v", err, time.Since(began))
+	}
+	// What became of it is not known; it is sent again.
+	if err := settled(t, func() error { _, err := alice.send(2, "bob", `"slower"`); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(bob.texts(0)); got != `["slow" "slower"]` {
+		t.Errorf("bob has %s", got)
+	}
+}
+
+func TestKeysOfAnotherApplication(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, server.URL())
+	key := s.partitionOf("room").state("room")
+	server.Do("SET " + key + " theirs")
+	server.Do("SET parley theirs")
+	_, err := s.Join(context.Background(), "room", request("alice", rules()))
+	refusedWith(t, err, "WRONGTYPE")
+	s.enter(t, "another", "alice", rules())
+	if got := server.Do("GET " + key); got != "theirs" {
+		t.Errorf("their key holds %q", got)
+	}
+}
+
+func TestTwoDeploymentsOnOneRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := openAs(t, server.URL(), "one"), openAs(t, server.URL(), "two")
+	alice, bob := one.enter(t, "room", "peer", rules()), two.enter(t, "room", "peer", rules())
+	wakes := bob.watched()
+	if len(bob.Peers) != 0 {
+		t.Errorf("the other deployment's peers are shown: %v", bob.Peers)
+	}
+	if _, err := one.Post(context.Background(), "room", "key", "", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := alice.at(two).renew(); !errors.Is(err, store.ErrNoSession) {
+		t.Errorf("at the other deployment: %v", err)
+	}
+	if wakes.Load() != 0 {
+		t.Error("one deployment wakes the other's sessions")
+	}
+	first, err := one.Share(context.Background(), "secret", []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := two.Share(context.Background(), "secret", []byte("2"))
+	if err != nil || string(first) != "1" || string(second) != "2" {
+		t.Errorf("shared are %s and %s, error %v", first, second, err)
+	}
+	again, err := openAs(t, server.URL(), "one").Share(context.Background(), "secret", []byte("3"))
+	if err != nil || string(again) != "1" {
+		t.Errorf("another node is told %s, error %v", again, err)
+	}
+	for key := range strings.FieldsSeq(server.Do("EVAL \"return table.concat(redis.call('KEYS', '*'), ' ')\" 0")) {
+		if !strings.HasPrefix(key, "one:"+schema+":") && !strings.HasPrefix(key, "two:"+schema+":") {
+			t.Errorf("the key %s has no prefix and version", key)
+		}
+	}
+}
+
+// Two nodes serve one room, whatever their clocks say: no step is told a time of theirs.
+func TestTwoNodesServeOneRoom(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := openAs(t, server.URL(), "nodes"), openAs(t, server.URL(), "nodes")
+	alice, bob := one.enter(t, "room", "alice", rules()), two.enter(t, "room", "bob", rules())
+	wakes := bob.watched()
+	for n := range int64(100) {
+		sender := alice
+		if n%2 == 1 {
+			sender = alice.at(two)
+		}
+		if _, err := sender.send(n+1, "bob", fmt.Sprint(n)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bob.at(one).Exchange(context.Background(), bob.ref, store.Exchange{Ack: n + 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, "wakes", func() bool { return wakes.Load() > 0 })
+	if result, err := alice.at(two).send(101, "bob", "1"); err != nil || result.Received != 101 {
+		t.Errorf("received %d, error %v", result.Received, err)
+	}
+}
