@@ -26,7 +26,7 @@ func (s *stay) frame(l *link, f wire.Downlink, size int) {
 		if f.Code != "" && l == s.current {
 			s.up.rewind()
 		}
-		if f.Code == wire.RateLimited {
+		if f.RetryAfter > 0 {
 			s.hold(now, seconds(f.RetryAfter))
 		}
 	case wire.KindPing:

@@ -173,7 +173,7 @@ func (s *stay) pollFailed(took, wait time.Duration, err error) {
 	p, now := &s.polls, time.Now()
 	var refused *Error
 	if errors.As(err, &refused) && refused.Code != "" {
-		if s.said(refused, 0) {
+		if s.said(refused, refused.RetryAfter) {
 			return
 		}
 		if refused.Code == string(wire.Superseded) {

@@ -118,7 +118,7 @@ func (s *stay) posted(body postBody, using *link, pinged bool, reply wire.PostRe
 	p.failures++
 	s.log.Debug("post failed", "error", err)
 	switch {
-	case !errors.As(err, &refused), s.said(refused, 0):
+	case !errors.As(err, &refused), s.said(refused, refused.RetryAfter):
 	case refused.received != nil:
 		s.up.ack(*refused.received)
 		s.up.rewind()

@@ -99,7 +99,7 @@ func (s *Server) adminRooms(w http.ResponseWriter, r *http.Request) *wire.Error 
 	}
 	rooms, next, err := s.Rooms(r.Context(), cursor)
 	if err != nil {
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	if rooms == nil {
 		rooms = []string{}
@@ -114,7 +114,7 @@ const maxCursor = 512
 func (s *Server) adminPeers(w http.ResponseWriter, r *http.Request, room string) *wire.Error {
 	roster, err := s.store.Roster(r.Context(), room)
 	if err != nil {
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	s.due(room, roster.Due)
 	replyJSON(w, http.StatusOK, wire.PeersReply{Peers: wirePeers(roster.Peers)})
@@ -151,7 +151,7 @@ func (s *Server) adminDone(w http.ResponseWriter, err error) *wire.Error {
 	case errors.Is(err, ErrMailboxFull):
 		return wire.Refuse(wire.Busy).After(1)
 	case err != nil:
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

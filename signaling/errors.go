@@ -3,7 +3,6 @@ package signaling
 import (
 	"cmp"
 	"errors"
-	"log/slog"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling/store"
@@ -56,9 +55,9 @@ var codeOfStore = map[error]wire.Code{
 	store.ErrSuperseded:    wire.Superseded,
 }
 
-// refusalOfStore returns what a client is told of a store's error. One that the store
+// refusalOf returns what a client is told of a store's error. One that the store
 // does not mean for clients is logged: the store could not be reached.
-func refusalOfStore(err error, log *slog.Logger) *wire.Error {
+func (s *Server) refusalOf(err error) *wire.Error {
 	var ended *store.EndedError
 	if errors.As(err, &ended) {
 		return wire.Refuse(wire.Code(ended.Code))
@@ -68,6 +67,6 @@ func refusalOfStore(err error, log *slog.Logger) *wire.Error {
 			return wire.Refuse(code)
 		}
 	}
-	log.Error("store failed", "error", err)
+	s.storeFailed(err)
 	return wire.Refuse(wire.Unavailable).After(1)
 }

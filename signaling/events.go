@@ -19,7 +19,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, res resourc
 	ref := res.ref(bearer(r))
 	// Until the stream begins, a refusal has a status; afterwards only a frame.
 	if _, err := s.store.Exchange(r.Context(), ref, store.Exchange{}); err != nil {
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	if refusal := s.refusing(); refusal != nil {
 		return refusal

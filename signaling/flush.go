@@ -73,13 +73,24 @@ func (l *link) exchange(b *buffers, ping, alive bool) {
 	if l.confirmed.Load() {
 		x.Max = maxRead
 		// A stream of events hears nothing: its client renews by POST.
-		x.Renew = alive && l.kind == kindWebSocket
+		x.Renew = (alive || l.retry.renew) && l.kind == kindWebSocket
 	}
 	result, err := s.store.Exchange(s.ctx, l.ref, x)
-	switch {
-	case err != nil:
-		l.fail(err)
+	if err != nil {
+		if refusal := s.refusalOf(err); !l.outlives(refusal) {
+			l.fail(err, refusal)
+			return
+		}
+		l.retry.renew = x.Renew
+		l.later()
+		if ping {
+			b.frame = wire.AppendPing(b.frame[:0])
+			b.out = l.conn.Append(b.out, 0, b.frame)
+		}
 		return
+	}
+	l.retry.renew = false
+	switch {
 	case result.Superseded:
 		l.finish(wire.BareFrame{Kind: wire.KindSuperseded}, wire.Superseded)
 		return
@@ -130,18 +141,18 @@ func (l *link) again() {
 	l.dirty = true
 }
 
-// fail ends the link for what the store said.
-func (l *link) fail(err error) {
-	refusal := refusalOfStore(err, l.server.log)
-	if l.server.ctx.Err() != nil {
+// fail ends the link for what the store said, which the client is told so.
+func (l *link) fail(err error, refusal *wire.Error) {
+	switch {
+	case l.server.ctx.Err() != nil:
 		l.conn.Abort()
-		return
-	}
-	if refusal.Code.Row().Retry() == wire.RetryResume {
+	case lost(err):
+		l.end(wire.Rejoin, l.server.rejoinIn())
+	case refusal.Code.Row().Retry() == wire.RetryResume:
 		l.finish(nil, refusal.Code) // the session lives
-		return
+	default:
+		l.end(refusal.Code, 0)
 	}
-	l.end(refusal.Code, 0)
 }
 
 // write writes b; what it cannot write without waiting, if it may not wait, is handed over. False: flush

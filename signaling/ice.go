@@ -76,14 +76,14 @@ func (i *iceLife) learn(ttl, expires time.Duration) {
 func (s *Server) serveICE(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
 	owner, err := s.store.Owner(r.Context(), res.ref(bearer(r)))
 	if err != nil {
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	reply, refusal := s.iceFor(r.Context(), r, s.clientAddress(r), res.room, owner)
 	if refusal != nil {
 		return refusal
 	}
 	if _, err := s.store.Owner(r.Context(), res.ref(bearer(r))); err != nil { // kicked meanwhile: what it was given may be taken back already
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	replyJSON(w, http.StatusOK, reply)
 	return nil

@@ -43,7 +43,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, res resource)
 	}
 	joined, err := s.store.Join(r.Context(), res.room, ask)
 	if err != nil {
-		refusal := refusalOfStore(err, s.log)
+		refusal := s.refusalOf(err)
 		switch {
 		case errors.Is(err, store.ErrRoomFull):
 			refusal = wire.Refusef(wire.RoomFull, "the room has %d peers, as many as it may have", s.cfg.Limits.Peers).Over(int64(s.cfg.Limits.Peers))
@@ -131,7 +131,7 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request, res resource, sec
 	peer, due, err := s.store.Leave(r.Context(), res.ref(secret), soft)
 	var ended *store.EndedError
 	if err != nil && !errors.As(err, &ended) {
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	s.due(res.room, due)
 	if err == nil && !soft {

@@ -95,6 +95,7 @@ type link struct {
 
 	renewal            // of ICE servers
 	delivery stopwatch // of some frames
+	retry    retry     // of a store that could not be reached
 
 	mu       sync.Mutex
 	open     bool     // hello is in the queue: guarded by mu, as is all below
@@ -130,12 +131,12 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 	var err error
 	// Watching comes first, so that nothing is missed between here and the first read.
 	if l.stop, err = s.store.Watch(s.ctx, t.ref.Room, t.ref.Session, l.wake); err != nil {
-		return nil, refusalOfStore(err, s.log)
+		return nil, s.refusalOf(err)
 	}
 	attached, err := s.store.Attach(s.ctx, t.ref, store.Link{Kind: t.kind, Probe: t.probe, After: t.after})
 	if err != nil {
 		l.stop()
-		return nil, refusalOfStore(err, s.log)
+		return nil, s.refusalOf(err)
 	}
 	l.due(attached.Due)
 	s.counts.linked(attached, t.kind)

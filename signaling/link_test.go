@@ -64,11 +64,11 @@ func TestLeavingByDeleteAndByBeacon(t *testing.T) {
 	bob := s.join("room", as("bob")).link()
 	watcher.expect(wire.KindJoined)
 	watcher.expect(wire.KindJoined)
+	alice.expect(wire.KindJoined)
 
 	if r := s.call("DELETE", alice.path, nil, "Authorization", "Bearer "+alice.Secret); r.status != 204 {
 		t.Errorf("delete: %d %s", r.status, r.body)
 	}
-	alice.expect(wire.KindJoined)
 	alice.expect(wire.KindEnded)
 	alice.expectClose(4010)
 	if d := watcher.expect(wire.KindLeft); d.Peer != "alice" || d.Reason != "leave" {

@@ -43,13 +43,13 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, res resource)
 	// Watching comes first, so that nothing is missed between here and the first read.
 	stop, err := s.store.Watch(s.ctx, p.ref.Room, p.ref.Session, p.wake)
 	if err != nil {
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	p.stop = stop
 	attached, err := s.store.Attach(r.Context(), p.ref, store.Link{Kind: kindPoll, Polls: true, Goes: goes, After: after})
 	if err != nil {
 		stop()
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	s.due(p.ref.Room, attached.Due)
 	s.counts.linked(attached, kindPoll)
@@ -139,8 +139,10 @@ func (p *poll) read(ctx context.Context) (wire.PollReply, *wire.Error, bool) {
 	result, err := s.store.Exchange(ctx, p.ref, store.Exchange{After: p.after, Max: maxRead, Fence: p.fence, Turn: p.turn})
 	draining := s.refusing() != nil
 	switch {
+	case err != nil && lost(err):
+		return wire.PollReply{}, s.lostTo(), true
 	case err != nil:
-		return wire.PollReply{}, refusalOfStore(err, s.log), true
+		return wire.PollReply{}, s.refusalOf(err), true
 	case result.Superseded:
 		return wire.PollReply{}, wire.Refuse(wire.Superseded), true
 	case len(result.Frames) == 0 && draining && s.own:

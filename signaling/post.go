@@ -44,7 +44,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, res resource)
 		if leaving != "" && isEnded(err, store.CodeLeft) {
 			s.left(res, leaving)
 		}
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	s.counts.exchanged(x.Frames, 0, result)
 	if result.Gap {

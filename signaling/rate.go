@@ -52,20 +52,24 @@ func (s *Server) overRate(result store.Result) *wire.Error {
 // roundUp is a time in seconds, to the millisecond.
 func roundUp(d time.Duration) float64 { return math.Ceil(d.Seconds()*1000) / 1000 }
 
-// strain is what a client sends too much of; most have none.
+// strain is what a client sends too much of, or cannot be stored; most have none.
 type strain struct {
-	held  int64     // the number that was over the rate last
+	held  int64     // the number that was over the rate, or could not be stored, last
 	until time.Time // it is so until then
 }
 
 // hold notes that the frame after those received was over the rate, and tells the client when to send it again.
 func (l *link) hold(result store.Result) {
-	refusal, st := l.server.overRate(result), &strain{result.Received + 1, time.Now().Add(min(result.Wait, maxHold))}
-	l.strain = st
+	l.holdFrom(result.Received+1, result.Wait, l.server.overRate(result))
+}
+
+// holdFrom tells the client to send again from a frame on, after a while.
+func (l *link) holdFrom(n int64, wait time.Duration, refusal *wire.Error) {
+	l.strain = &strain{n, time.Now().Add(min(wait, maxHold))}
 	// What is behind it is a gap, of which nothing more is to be said.
-	l.gap, l.told, l.untold = st.held, result.Received, 0
+	l.gap, l.told, l.untold = n, n-1, 0
 	l.send(wire.Append(nil, wire.ReceivedFrame{
-		Kind: wire.KindReceived, N: result.Received, Code: refusal.Code, Message: refusal.Message, RetryAfter: refusal.RetryAfter,
+		Kind: wire.KindReceived, N: n - 1, Code: refusal.Code, Message: refusal.Message, RetryAfter: refusal.RetryAfter,
 	}))
 }
 

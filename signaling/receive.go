@@ -93,7 +93,7 @@ func (l reader) Answer(b []byte) {
 func (s *Server) use(ref store.Ref, kind string, number, after int64) *wire.Error {
 	attached, err := s.store.Attach(s.ctx, ref, store.Link{Kind: kind, Use: number, After: after})
 	if err != nil {
-		return refusalOfStore(err, s.log)
+		return s.refusalOf(err)
 	}
 	s.due(ref.Room, attached.Due)
 	s.counts.linked(attached, kind)
@@ -110,7 +110,11 @@ func (l *link) take(frames []store.Sent) {
 		if frames[len(frames)-1].Kind == store.Leave && isEnded(err, store.CodeLeft) {
 			l.observe(SessionLeft, "")
 		}
-		l.fail(err)
+		if refusal := s.refusalOf(err); l.outlives(refusal) {
+			l.notTaken(refusal) // or they were taken: then they are passed over the next time
+		} else {
+			l.fail(err, refusal)
+		}
 		return
 	}
 	s.counts.exchanged(frames, before, result)

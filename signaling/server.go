@@ -27,6 +27,7 @@ type Server struct {
 	clock  *schedule.Queue
 	counts counts
 	ice    iceLife
+	outage outage
 
 	mu     sync.Mutex
 	state  state              // guarded by mu

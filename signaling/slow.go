@@ -34,5 +34,6 @@ func (l *link) endSlow() {
 		return // it is tried again with the next ping
 	}
 	l.due(due)
-	l.fail(&store.EndedError{Code: store.CodeSlow})
+	ended := &store.EndedError{Code: store.CodeSlow}
+	l.fail(ended, s.refusalOf(ended))
 }

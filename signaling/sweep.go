@@ -50,7 +50,7 @@ func (s *Server) sweep(room string, w *sweep) {
 	roster, err := s.store.Roster(s.ctx, room)
 	if err != nil {
 		if s.ctx.Err() == nil {
-			s.log.Error("cannot sweep", "room", room, "error", err)
+			s.storeFailed(err)
 			s.due(room, 5*time.Second)
 		}
 		return

@@ -234,18 +234,20 @@ test('POSTs are cut where something in the way takes no large ones, and have bou
   assert.ok(it.newest('POST', '/frames').body!.frames!.length <= 32)
 })
 
-test('what is over the rate is sent again after the wait, on any link', async () => {
-  const socket = setUp(['websocket'])
-  socket.socket.prove()
-  socket.send(3)
-  socket.socket.sent.length = 0
-  socket.socket.say({ kind: 'received', n: 1, code: 'rate_limited', message: '', retryAfter: 2 })
-  socket.send(1)
-  socket.clock.pass(1999)
-  assert.deepEqual(socket.socket.sent, [])
-  assert.ok(!socket.ladder.isPrompt)
-  socket.clock.pass(1)
-  assert.deepEqual(numbers(socket.socket.sent), [2, 3, 4])
+test('what is over the rate, or has no store, is sent again after the wait, on any link', async () => {
+  for (const code of ['rate_limited', 'unavailable']) {
+    const socket = setUp(['websocket'])
+    socket.socket.prove()
+    socket.send(3)
+    socket.socket.sent.length = 0
+    socket.socket.say({ kind: 'received', n: 1, code, message: '', retryAfter: 2 })
+    socket.send(1)
+    socket.clock.pass(1999)
+    assert.deepEqual(socket.socket.sent, [])
+    assert.ok(!socket.ladder.isPrompt)
+    socket.clock.pass(1)
+    assert.deepEqual(numbers(socket.socket.sent), [2, 3, 4])
+  }
   const polls = setUp(['short-poll'])
   polls.send(3)
   await polls.newest('POST', '/frames').answer(200, { received: 1 })

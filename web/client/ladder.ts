@@ -475,7 +475,7 @@ export class Ladder {
       case 'received':
         this.#session.receive(frame.n)
         if (frame.code === 'gap' && stream === this.#current) this.#uplink.rewind()
-        if (frame.code === 'rate_limited') this.#uplink.hold(frame.retryAfter ?? 1)
+        if (frame.retryAfter) this.#uplink.hold(frame.retryAfter)
         return
       case 'drain':
         // The link goes on until another one replaces it, within half of the time that is left.
