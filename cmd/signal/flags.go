@@ -31,7 +31,7 @@ type flags struct {
 	RelayBitsPerAddress *int64               `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
 	Workers             int                  `help:"Workers of the relay that share its clients, each of which moves packets on a processor of its own: 1 to 256. 0: one for each two processors." default:"0" env:"PARLEY_WORKERS" placeholder:"N"`
 	WideChannels        bool                 `help:"Have the relay allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
-	TurnSecret          secret               `help:"Secret that TURN credentials are signed with. Made at start if not given." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
+	TurnSecret          secret               `help:"Secret that TURN credentials are signed with. Made at start if not given, and shared with --redis." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
 	TurnSecretFile      string               `help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`
 	TurnURL             []string             `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret or --turn-secret-file. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
 	NoRelay             bool                 `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
@@ -40,6 +40,9 @@ type flags struct {
 
 	daemon.CertificateFlags
 
+	Redis       string `help:"URL of the Redis (7 or newer, or Valkey) that keeps the rooms, so that several of these processes share them: redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DATABASE] for one or a cluster, redis+sentinel://…/MASTER for one behind sentinels, rediss for TLS. By default rooms are in this process." env:"PARLEY_REDIS" placeholder:"URL"`
+	RedisPrefix string `help:"What the names of all keys begin with: another for each deployment that shares the Redis. By default parley." env:"PARLEY_REDIS_PREFIX" placeholder:"PREFIX"`
+
 	JWTSecret   []string `name:"jwt-secret" help:"Secret of at least 32 bytes that app tokens (JWT, HS256) are signed with; joining needs a token then. Repeatable, to replace one." env:"PARLEY_JWT_SECRET" placeholder:"SECRET"`
 	JWKSURL     string   `name:"jwks-url" help:"URL of the keys that app tokens (JWT; RS256, ES256, EdDSA) are signed with; joining needs a token then." env:"PARLEY_JWKS_URL" placeholder:"URL"`
 	JWTIssuer   string   `name:"jwt-issuer" help:"Issuer that app tokens must name." env:"PARLEY_JWT_ISSUER" placeholder:"ISS"`
@@ -47,7 +50,8 @@ type flags struct {
 
 	limitFlags
 
-	found daemon.Found // how this host is reached
+	found          daemon.Found // how this host is reached
+	turnSecretMade bool         // nobody gave one
 
 	WebDir string `help:"Serve the editor from this directory instead of the program itself, while developing it." env:"PARLEY_WEB_DIR" placeholder:"DIR" type:"existingdir"`
 
@@ -141,8 +145,12 @@ func (f *flags) check() error {
 	if err := f.checkLimits(); err != nil {
 		return err
 	}
+	if err := f.checkRedis(); err != nil {
+		return err
+	}
 	if f.TurnSecret == "" {
 		f.TurnSecret = secret(rand.Text())
+		f.turnSecretMade = f.TurnSecretFile == ""
 	}
 	return nil
 }
@@ -236,6 +244,9 @@ func (f *flags) announce(w io.Writer, listening *net.TCPAddr, urls []string, adm
 	}
 	if admin != nil {
 		fmt.Fprintf(&b, "  Admin      http://%s/metrics\n", admin.Addr())
+	}
+	if f.Redis != "" {
+		b.WriteString("  Rooms      in Redis, shared with the other nodes\n")
 	}
 	if f.tokens() {
 		b.WriteString("  Access     with an app token\n\n")

@@ -74,6 +74,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if adminListener != nil {
 		defer func() { _ = adminListener.Close() }() // as above
 	}
+	rooms, err := flags.openRooms(ctx, log)
+	if err != nil {
+		return err
+	}
+	if rooms != nil {
+		defer func() { _ = rooms.Close() }()
+	}
+	if err := secrets.shareIn(ctx, flags, rooms); err != nil {
+		return err
+	}
 	flags.findPublic(ctx, log) // only now: it takes time if others are asked
 	stun, err := startRelay(flags, secrets.keyring.Load(), certificates, log)
 	if err != nil {
@@ -86,6 +96,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	cfg := signaling.Config{
 		ICEServers: ice.serve, Limits: flags.limits(), TrustedProxies: flags.proxies, Logger: log,
 		Origins: flags.origins(), AllowOrigin: flags.originOfCertificate(listener.Addr().(*net.TCPAddr).Port, certificates),
+	}
+	if rooms != nil {
+		cfg.Store = rooms
 	}
 	if verifier != nil {
 		cfg.Authenticate, cfg.Authorize = verifier.Authenticate, verifier.Authorize
