@@ -5,6 +5,7 @@
 # make lint     golangci-lint, as pinned here
 # make fmt      formats the Go code as the linter wants it
 # make chaos    pairs that talk while their links break: 20 seeds of 100,000 messages
+# make chaos-cluster   100,000 messages over three nodes with every request sent to any of them and a node killed every second
 # make abuse    the relay under floods and crowds of full size; some minutes of both cores
 # make fuzz     every fuzzer, for FUZZTIME each
 # make bench-signaling   compares the signaling server with others; about ten minutes
@@ -22,7 +23,7 @@ BROWSERS := PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) PARLEY_TURN=$(CURDIR)/$(TURN) test
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser test-long run build web lint fmt chaos abuse fuzz image setup bench-signaling bench-relay bench-connect soak
+.PHONY: test test-go test-web test-browser test-long run build web lint fmt chaos chaos-cluster abuse fuzz image setup bench-signaling bench-relay bench-connect soak
 
 test: setup
 	$(MAKE) test-go
@@ -71,6 +72,9 @@ fmt:
 
 chaos:
 	go test -race -count=1 -timeout 60m -run '^TestChaos$$' -v ./client -args -seeds=20 -messages=100000
+
+chaos-cluster:
+	go test -count=1 -timeout 60m -run '^TestCluster$$/^each' -v ./test/cluster -args -messages=100000
 
 abuse:
 	go test -count=1 -timeout 20m -v ./test/abuse -args -full
