@@ -8,6 +8,34 @@ export interface Route {
   readonly relayed: boolean
 }
 
+/** How the packets of one peer's connections go, and how long for. */
+export class Course {
+  #route: Omit<Route, 'relayed'> | null = null
+  #rtt: number | null = null
+
+  get path(): Path | null {
+    return this.#route && { ...this.#route, rtt: this.#rtt }
+  }
+
+  clear(): void {
+    this.#route = this.#rtt = null
+  }
+
+  /** Takes a round trip in milliseconds, and returns whether that changed the path. */
+  measured(sample: number): boolean {
+    const before = this.#rtt
+    this.#rtt = before === null ? sample : before + (sample - before) / 4
+    return this.#route !== null && (before === null || Math.round(before) !== Math.round(this.#rtt))
+  }
+
+  /** Takes a route, and returns whether it is another one. */
+  routed(kind: Route['kind'], protocol: string | undefined): boolean {
+    if (this.#route?.kind === kind && this.#route.protocol === protocol) return false
+    this.#route = { kind, ...(protocol !== undefined && { protocol }) }
+    return true
+  }
+}
+
 type Stats = Iterable<Readonly<Record<string, unknown>>>
 
 /** Finds the route in a statistics report: that of the candidate pair in use. Null when there is none. */

@@ -6,7 +6,7 @@ import type { Json } from './json.ts'
 import { hash, mark } from './mesh.ts'
 import type { Neighbour } from './neighbourhood.ts'
 import { compareGenerations, noGeneration, parseNote, type ConnectionNote, type Generation, type Note, type RelayNote, type SignedNote } from './note.ts'
-import type { Route } from './path.ts'
+import { Course } from './path.ts'
 import type { PeerContext } from './peer-context.ts'
 import type { Path, Peer, PeerState, Presence, TrustState } from './peer.ts'
 import { Recovery, type Health } from './recovery.ts'
@@ -52,8 +52,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   #doomed: Connection | null = null // the one that was ready before a way through the server was wished for
   #early: ConnectionNote[] = [] // candidates whose offer did not come yet
   #health: Health = 'none'
-  #route: Omit<Route, 'relayed'> | null = null
-  #rtt: number | null = null
+  readonly #course = new Course()
   #wasConnected = false
   #hasWebRTC = true // the other side, as far as it said
   #closed = false
@@ -135,7 +134,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   get path(): Path | null {
     if (this.#isReached && !this.#hasWay) return { kind: 'mesh', rtt: null }
     if (this.#relay?.isUsed) return { kind: 'server', rtt: this.#relay.rtt }
-    return this.#route && { ...this.#route, rtt: this.#rtt }
+    return this.#course.path
   }
 
   get buffered(): number {
@@ -312,7 +311,8 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   /** Ends what neither side needs. */
   #letGo(): void {
     this.#connection?.close()
-    this.#connection = this.#route = this.#rtt = null
+    this.#connection = null
+    this.#course.clear()
     this.#relay?.close()
     this.#relay = null
     if (this.#context.relay !== null) void this.#prepareRelay(this.#context.relay)
@@ -356,8 +356,8 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
         open: (channel) => (this.#relay?.channels.includes(channel) ? this.#reach() : this.#context.open(this, channel)),
         message: (...message) => this.#message(...message),
         doubted: () => this.#context.doubted(),
-        measured: (rtt) => this.#measured(rtt),
-        routed: (kind, protocol) => this.#routed(kind, protocol),
+        measured: (rtt) => this.#course.measured(rtt) && this.#context.changed(this),
+        routed: (kind, protocol) => this.#course.routed(kind, protocol) && this.#context.changed(this),
         dropped: (why) => this.#standing.drop(why),
         differ: (here, there) => this.#standing.differ(here, there),
         fault: (cause) => this.#context.fault(this, cause),
@@ -365,7 +365,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
     } catch (cause) {
       this.#context.fault(this, cause)
     }
-    this.#route = this.#rtt = null
+    this.#course.clear()
     this.#look()
     return this.#connection !== null
   }
@@ -408,6 +408,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
     })
     this.#reach(clock.now() - began)
     const wished = this.#wished
+    this.#wished = null
     if (wished !== null) this.#queue(() => this.#relayAsked(...wished))
   }
 
@@ -487,18 +488,5 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   #message(channel: string, data: Uint8Array, isEnvelope: boolean): void {
     if (isEnvelope) this.#context.envelope(this, channel, data)
     else this.#context.message(this, channel, data)
-  }
-
-  #measured(sample: number): void {
-    const before = this.#rtt
-    this.#rtt = before === null ? sample : before + (sample - before) / 4
-    const visible = this.#route !== null && (before === null || Math.round(before) !== Math.round(this.#rtt))
-    if (visible) this.#context.changed(this)
-  }
-
-  #routed(kind: Path['kind'], protocol: string | undefined): void {
-    if (this.#route?.kind === kind && this.#route.protocol === protocol) return
-    this.#route = { kind, ...(protocol !== undefined && { protocol }) }
-    this.#context.changed(this)
   }
 }
