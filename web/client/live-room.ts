@@ -334,7 +334,7 @@ export class LiveRoom implements Room {
   #unlist(peer: RemotePeer, reason: LeaveReason): void {
     if (!peer.listed) return
     peer.listed = false
-    if (peer.health === 'connected' || peer.health === 'disconnected' || peer.state === 'connected') this.#changed(peer)
+    if (peer.health === 'connected' || peer.health === 'disconnected' || peer.path?.kind === 'mesh') this.#changed(peer)
     else this.#remove(peer, reason)
   }
 
