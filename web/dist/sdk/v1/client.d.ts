@@ -56,7 +56,7 @@ declare const codes: {
     readonly drain: 4200;
 };
 /**
- * A code of the protocol, or one of the client's own: `network` (no answer came), `protocol` (an answer that cannot be
+ * A code of the protocol, or one of the client's own: `network` (no answer came, or a part of the client did not), `protocol` (an answer that cannot be
  * read), `token` (the app gave none), `negotiation` (the browser refused a step towards a peer), `channels_differ` (a
  * peer's channels have other names), `no_relay` (only relayed paths are allowed, and the server names no relay),
  * `key_differs` (a peer has no key for the room, or another one, or this side has none), `untrusted` (what came as a peer's
@@ -234,13 +234,14 @@ type Presence = 'here' | 'away' | 'leaving';
 type PeerState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
 /**
  * Whether what the peer said through the server was signed with the room's key. `unverified`: this side or the peer has no
- * key, or no means to use it (a page that came over plain http has none); or nothing came yet. `refused`: the peer has no key
- * or another one, or the server changed what it said.
+ * key, or no means to use it (a page that came over plain http has none); or nothing came yet. `unsigned`: it was refused since
+ * it signs nothing, and {@link Peer.admit} lets it in. `refused`: it has another key, this side has none, or the server changed
+ * what it said.
  *
  * @example
  * row.title = peer.trust === 'verified' ? 'end-to-end verified' : 'not verified'
  */
-type TrustState = 'verified' | 'unverified' | 'refused';
+type TrustState = 'verified' | 'unverified' | 'unsigned' | 'refused';
 /**
  * The way packets take to a peer.
  *
@@ -248,8 +249,11 @@ type TrustState = 'verified' | 'unverified' | 'refused';
  * const words = peer.path?.kind === 'relay' ? `over a relay by ${peer.path.protocol}` : 'directly'
  */
 interface Path {
-    /** `server`: there is no connection, and messages go through signaling. */
-    readonly kind: 'direct' | 'relay' | 'server';
+    /**
+     * `server`: there is no connection, and messages go through signaling. `mesh`: none is needed, since other peers pass
+     * messages on.
+     */
+    readonly kind: 'direct' | 'relay' | 'server' | 'mesh';
     /** `udp`, or for a relay how it is reached: `udp`, `tcp` or `tls`. */
     readonly protocol?: string;
     /** Round trip in milliseconds, measured on the library's own channel; through the server, when its use began. */
@@ -276,12 +280,18 @@ interface Peer {
     readonly buffered: number;
     /**
      * Sends one message; the other side drops one over its own `maxMessage`. False when the channel is not open, or more
-     * than 16 MiB (through the server: 1 MiB) would be waiting; then nothing was sent. The bytes may be changed afterwards.
+     * than 16 MiB (through the server: 1 MiB) would be waiting; then nothing was sent. To a peer whose path is `mesh`, false
+     * when it has more than 64 KiB. The bytes may be changed afterwards.
      *
      * @throws TypeError when the room was joined without such a channel
      * @throws RangeError when the message is over this side's own `maxMessage`: it could never be sent
      */
     send(channel: string, data: Uint8Array): boolean;
+    /**
+     * Lets this page in although it signs nothing; it is `unverified` then. The server, or whoever it lets into the room, may be
+     * behind it: ask the person at this side first. Nothing else is believed without a signature by that.
+     */
+    admit(): void;
 }
 /**
  * How this room's signaling is doing. Open channels to peers do not depend on it.
@@ -356,19 +366,28 @@ interface Room {
     /** Null until the first join succeeded. */
     readonly self: Self | null;
     readonly link: LinkState;
+    /**
+     * Whether there are so many peers, more than 12, that this side is connected to some of them only, at most 8: what is
+     * sent to the others is passed on. `open` is emitted for those alone to whom this side is connected.
+     */
+    readonly meshed: boolean;
     /** The others by peer id. */
     readonly peers: ReadonlyMap<string, Peer>;
     /** Listens; returns what stops it. */
     on<K extends keyof RoomEvents>(event: K, listener: (...args: RoomEvents[K]) => void): () => void;
     /**
      * Changes what the others see. An empty name or a null meta takes it away. What the server refuses is taken back, and is
-     * an `error`: `forbidden` where the app decides the name.
+     * an `error`: `forbidden` where the app decides the name. Throws a TypeError for a meta that JSON cannot say.
      */
     change(who: {
         name?: string;
         meta?: Json;
     }): void;
-    /** Sends to each peer whose channel is open, as {@link Peer.send} does, and throws what that throws. */
+    /**
+     * Sends to each peer whose channel is open, as {@link Peer.send} does, and throws what that throws. In a room that is
+     * {@link meshed}, to everybody: once, in order on an ordered channel; what is on its way while a connection breaks may
+     * be lost.
+     */
     broadcast(channel: string, data: Uint8Array): void;
     /** Leaves for good, and closes all connections. */
     leave(): void;
