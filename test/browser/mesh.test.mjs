@@ -92,6 +92,11 @@ function counted() {
 async function noticed({ peers }) {
   const began = Date.now()
   const connected = ({ room }) => [...room.peers.values()].filter(({ state }) => state === 'connected').length
-  await parley.until('those who vanished', () => members.every((member) => connected(member) === peers - 1), 40_000)
+  try {
+    await parley.until('those who vanished', () => members.every((member) => connected(member) === peers - 1), 40_000)
+  } catch (cause) {
+    const seen = members.map(({ room }) => `${room.self.name}: ${[...room.peers.values()].map(({ name, state, path, presence }) => `${name} ${state} ${path?.kind} ${presence}`).join(', ')}`)
+    throw new Error(`${cause.message}; ${seen.join('; ')}`)
+  }
   return Date.now() - began
 }
