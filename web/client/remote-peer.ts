@@ -152,8 +152,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   }
 
   admit(): void {
-    if (this.trust !== 'unsigned') return
-    this.#standing.admit()
+    if (this.trust !== 'unsigned' || !this.#standing.admit()) return
     this.#renew() // what was refused is said again
     this.#relay?.again()
   }

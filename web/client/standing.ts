@@ -52,6 +52,7 @@ export class Standing {
   async check(note: SignedNote): Promise<Finding | null> {
     const found = (await (await this.#trust)?.check(note, this.#peer, this.#self())) ?? 'unverified'
     const finding = found === 'no key' && this.#isAdmitted ? 'unverified' : found
+    if (found === 'verified') this.#isAdmitted = false // who signs once signs always: without, it is somebody else's
     if (finding === 'verified' || finding === 'unverified') {
       this.#unproven ||= finding === 'unverified'
       if (!this.#room.hasKey && note.proof !== undefined) this.#refuse(noOwnKey)
@@ -64,9 +65,11 @@ export class Standing {
     return null
   }
 
-  /** Believes from now on what is not signed at all. */
-  admit(): void {
+  /** Believes from now on what is not signed at all, until something is signed; false if that is so already. */
+  admit(): boolean {
+    const wasAdmitted = this.#isAdmitted
     this.#isAdmitted = true
+    return !wasAdmitted
   }
 
   /** The peer refused something, and says which key it has. */

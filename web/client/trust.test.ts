@@ -114,3 +114,14 @@ test('once something was believed without a proof, a proof of something else ver
     assert.equal(peer.trust, is)
   }
 })
+
+test('who is let in without a proof is so only until it proves something', async () => {
+  const proven = await side().prove(offer, alice!, bob!)
+  const peer = standing(trust.key)
+  assert.equal(await peer.check(offer), null)
+  assert.equal(peer.trust, 'unsigned')
+  assert.deepEqual([peer.admit(), peer.admit()], [true, false])
+  assert.equal(await peer.check(proven), 'verified')
+  assert.equal(await peer.check(offer), null)
+  assert.equal(peer.trust, 'verified')
+})

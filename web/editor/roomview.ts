@@ -59,6 +59,7 @@ export class RoomView {
   /** Keeps the list and the status line as the room is. */
   show(): void {
     const { room, self, seen, isBare } = this.#options
+    for (const { id, trust } of room.peers.values()) if (trust === 'verified') this.#admitted.delete(id)
     for (const peer of room.peers.values()) if (peer.trust === 'unsigned' && this.#admitted.has(peer.id)) peer.admit()
     const present = [...room.peers.values()].filter(isThere).map((peer) => this.#personOf(peer.id))
     const people = present.filter((person) => person !== null)
