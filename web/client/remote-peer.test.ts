@@ -7,6 +7,7 @@ import type { Json } from './json.ts'
 import { parseKey } from './key.ts'
 import type { Note } from './note.ts'
 import type { PeerContext } from './peer-context.ts'
+import { Relay } from './relay.ts'
 import { RemotePeer } from './remote-peer.ts'
 import { StillClock } from './testing/clock.ts'
 import { peers as vectors } from './testing/vectors.ts'
@@ -53,4 +54,22 @@ test('who is let in again and again, while nothing came of it yet, is asked for 
   await until('the wish', () => notes.some(({ kind }) => kind === 'renew'))
   await sleep(50)
   assert.equal(notes.filter(({ kind }) => kind === 'renew').length, 1)
+})
+
+test('who is let go while the part for the way through the server is being loaded has one such way then', async () => {
+  let nonces = 0
+  let loaded = () => {}
+  const part = new Promise<{ Relay: typeof Relay }>((resolve) => (loaded = () => resolve({ Relay })))
+  const relay = { channels: { text: {} }, maxMessage: 1e6, nonce: () => String(++nonces).padStart(22, 'A'), load: () => part }
+  const { clock, notes, peer } = setUp({ relay })
+  clock.pass(0)
+  peer.isWanted = false
+  clock.pass(10_000)
+  peer.spare(true)
+  peer.isWanted = true
+  loaded()
+  await sleep(0)
+  clock.pass(10_000)
+  await until('a wish', () => notes.some(({ kind }) => kind === 'relay'))
+  assert.equal(nonces, 1)
 })

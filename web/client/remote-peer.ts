@@ -387,7 +387,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
     const { clock, trust, self } = this.#context
     const began = clock.now()
     const { Relay } = await setup.load()
-    if (this.#closed) return
+    if (this.#closed || this.#relay !== null) return // it was let go meanwhile, and this was asked for twice
     const context = { clock, Channel, lock: trust.lock, self, peer: this.#party, hasWebRTC: () => this.#context.setup() !== null }
     this.#relay = new Relay({ ...setup, ...context }, {
       canSignal: () => this.#canSignal,
