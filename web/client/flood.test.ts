@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { write } from './envelope.ts'
 import { hash } from './mesh.ts'
-import { Lattice, type Page } from './testing/lattice.ts'
+import { Far, Lattice, type Page } from './testing/lattice.ts'
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`)
 
@@ -126,6 +126,22 @@ test('a message to one who is no neighbour reaches that one alone, in order, by 
   }
   assert.ok(lattice.carried <= far.length * 5 * 5, `${lattice.carried} messages`)
   assert.equal(from.flood.one(far[0]!, 'text', new Uint8Array(64 * 1024 + 1)), false)
+})
+
+test('a message to one who was thought to be gone, and never was, reaches that one', () => {
+  const { lattice, pages } = room(20)
+  const [from] = pages as [Page]
+  const far = [...from.peers.values()].find(({ isNear }) => !isNear)!
+  for (let i = 0; i < 5; i++) from.flood.one(far, 'text', bytes(String(i)))
+  lattice.clock.pass(100)
+  const again = new Far(from, far.page)
+  from.peers.delete(far.id)
+  from.flood.look(far)
+  from.peers.set(far.id, again)
+  from.neighbourhood.update()
+  from.flood.one(again, 'text', bytes('again'))
+  lattice.clock.pass(1500)
+  assert.deepEqual(texts(far.page, from), ['0', '1', '2', '3', '4', 'again'])
 })
 
 test('a neighbour that takes nothing holds nobody up, and gets what others give it', () => {

@@ -65,6 +65,7 @@ export class Flood<F extends Fellow> {
   readonly #setup: FloodSetup<F>
   readonly #control: string | undefined
   readonly #sent = new Map<string, number>() // to all, by channel
+  readonly #most = new Map<string, number>() // the greatest number of those to one, by channel
   readonly #records = new WeakMap<F, Known>()
   readonly #near = new Set<F>()
   #asks = 0
@@ -92,11 +93,13 @@ export class Flood<F extends Fellow> {
   one(peer: F, channel: string, payload: Uint8Array, sort = message): boolean {
     if (payload.length > oneLimit) return false
     const { sent } = this.#recordOf(peer)
-    const n = (sent.get(channel) ?? 0) + 1
+    const most = this.#most.get(channel) ?? 0
+    const n = (sent.get(channel) ?? most) + 1 // one that is met again had lower numbers already
     const { peer: origin, instance } = this.#setup.self()
     const envelope = write({ sort, run: hash(instance), n, origin, to: peer.id, hops, payload })
     if (!this.#route(peer.id, channel, envelope, origin)) return false
     sent.set(channel, n)
+    this.#most.set(channel, Math.max(n, most))
     return true
   }
 
