@@ -153,6 +153,36 @@ test('a neighbour that takes nothing holds nobody up, and gets what others give 
   for (const page of pages) assert.equal(page.got.length, pages.indexOf(page) > 0 && pages.indexOf(page) < 4 ? 50 - (pages.indexOf(page) < 3 ? 17 : 16) : 50, page.id)
 })
 
+test('who was let in without the key speaks for itself alone, with those alone who let it in', () => {
+  const { lattice, pages } = room(16)
+  const [page] = pages as [Page]
+  const from = [...page.peers.values()].find(({ isNear }) => isNear)!
+  from.isTrusted = false
+  const others = pages.filter((other) => other !== page && other !== from.page)
+  const envelope = { sort: 0, run: hash(from.page.instance), n: 1000, origin: from.id, payload: bytes('own') }
+  const forged = { ...envelope, run: hash(others[0]!.instance), origin: others[0]!.id, payload: bytes('forged') }
+  const { carried } = lattice
+  page.flood.receive(from, 'carets', write(forged))
+  page.flood.receive(from, 'carets', write({ ...forged, to: page.id, hops: 8 }))
+  page.flood.receive(from, 'carets', write({ ...envelope, to: others[1]!.id, hops: 8 }))
+  page.flood.receive(from, 'carets', write({ ...envelope, n: 1001 }))
+  const far = [...page.peers.values()].find(({ isNear }) => !isNear)!
+  page.flood.receive(from, 'text', write({ ...envelope, sort: 3, payload: bytes(far.id) }))
+  lattice.clock.pass(2900)
+  assert.ok(far.isHeard)
+  assert.deepEqual(page.got.map(({ text }) => text), ['own'])
+  assert.ok(others.every(({ got }) => got.length === 0))
+  assert.equal(lattice.carried, carried)
+  let given = 0
+  from.carry = () => Boolean(++given)
+  others[0]!.say('not for all')
+  lattice.clock.pass(900)
+  assert.deepEqual([texts(page, others[0]!), given], [['not for all'], 0])
+  page.say('for all')
+  page.flood.one(from, 'text', bytes('for one'))
+  assert.equal(given, 2)
+})
+
 test('what is forged, malformed or repeated is dropped, and counted where somebody is to blame', () => {
   const { lattice, pages } = room(16)
   const [page] = pages as [Page]

@@ -26,6 +26,8 @@ export interface Fellow {
   readonly isNear: boolean
   /** Whether this side is to be connected to it. */
   readonly isWanted: boolean
+  /** Whether it has the room's key, as far as that can be known here; else it speaks for itself alone, and hears this side alone. */
+  readonly isTrusted: boolean
   /** Whether it was heard of, straight or through others, and not said to be lost since. */
   isHeard: boolean
   /** From whom its newest envelope came first. */
@@ -109,10 +111,11 @@ export class Flood<F extends Fellow> {
     if (envelope === null) return from.drop('a malformed envelope')
     const { clock, channels, peers, self } = this.#setup
     const { sort, n, origin: id, to, payload } = envelope
+    if (!from.isTrusted && id !== from.id) return
     const own = self().peer
     const origin = peers.get(id)
     if (from.run === null || origin === undefined || origin.run !== envelope.run) return id === own ? undefined : from.drop()
-    if (to !== undefined && to !== own) return void (spend(data) && this.#route(to, channel, data, id, from))
+    if (to !== undefined && to !== own) return void (from.isTrusted && spend(data) && this.#route(to, channel, data, id, from))
     const { orders } = this.#recordOf(origin)
     const key = channel + (to === undefined ? '' : '\n')
     const order = orders.get(key) ?? new Order(channels[channel] ?? {}, clock)
@@ -120,7 +123,7 @@ export class Flood<F extends Fellow> {
     if (!order.isNew(n)) return
     if (to === undefined) {
       origin.via = from
-      this.#pass(channel, data, id, from)
+      if (from.isTrusted) this.#pass(channel, data, id, from)
     }
     this.#heard(origin)
     order.take(n, payload.length, () => this.#handle(origin, sort, channel, payload))
@@ -172,14 +175,16 @@ export class Flood<F extends Fellow> {
 
   /** Gives it to all neighbours but those who have it. */
   #pass(channel: string, envelope: Uint8Array, origin: string, from?: F): void {
-    for (const peer of this.#near) if (peer !== from && peer.id !== origin) peer.carry(channel, envelope, origin)
+    const isFor = (peer: F) => peer !== from && peer.id !== origin && (peer.isTrusted || from === undefined)
+    for (const peer of this.#near) if (isFor(peer)) peer.carry(channel, envelope, origin)
   }
 
   /** Gives it to the one it is for, or to whoever is thought to be nearer to that one. */
   #route(to: string, channel: string, envelope: Uint8Array, origin: string, from?: F): boolean {
     const hopsOf = this.#setup.distances(to)
     const far = ({ id }: F) => hopsOf.get(id) ?? Infinity
-    const [way] = [...this.#near].filter((peer) => peer !== from && peer.isNear).sort((a, b) => far(a) - far(b))
+    const isWay = (peer: F) => peer !== from && peer.isNear && (peer.isTrusted || (from === undefined && peer.id === to))
+    const [way] = [...this.#near].filter(isWay).sort((a, b) => far(a) - far(b))
     return way?.carry(channel, envelope, `${origin} ${to}`) ?? false
   }
 
@@ -188,7 +193,7 @@ export class Flood<F extends Fellow> {
     if (peers.get(origin.id) !== origin) return
     if (sort === message) return this.#setup.message(origin, channel, payload)
     if (sort === who) return this.#say(here, '', origin)
-    if (sort !== lost) return
+    if (sort !== lost || !origin.isTrusted) return
     const id = new TextDecoder().decode(payload)
     if (id === self().peer) return this.#say(here)
     const peer = peers.get(id)

@@ -73,3 +73,13 @@ test('who is let go while the part for the way through the server is being loade
   await until('a wish', () => notes.some(({ kind }) => kind === 'relay'))
   assert.equal(nonces, 1)
 })
+
+test('who has the key vouches for those whose messages it passes on, except where it may have let in others', () => {
+  for (const allowUnverified of [false, true]) {
+    const trust = { lock: null, hasKey: true, allowUnverified, nextSerial: () => 1 }
+    const { peer } = setUp({ trust, isMeshed: () => true })
+    peer.isHeard = true
+    peer.via = { trust: 'verified' } as RemotePeer
+    assert.equal(peer.trust, allowUnverified ? 'unverified' : 'verified')
+  }
+})

@@ -113,9 +113,15 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   }
 
   get trust(): TrustState {
-    // Who has the key vouches for those whose messages it passes on.
+    // Who has the key vouches for those whose messages it passes on, unless it may have let in others.
     const { trust, isProven } = this.#standing
-    return trust === 'unverified' && isProven && this.#isReached && !this.#hasWay ? (this.via?.trust ?? trust) : trust
+    const isVouched = isProven && this.#isReached && !this.#hasWay && !this.#context.trust.allowUnverified
+    return trust === 'unverified' && isVouched ? (this.via?.trust ?? trust) : trust
+  }
+
+  get isTrusted(): boolean {
+    const { lock, allowUnverified } = this.#context.trust
+    return lock === null || allowUnverified || this.#standing.isProven
   }
 
   get dropped(): number {

@@ -23,6 +23,7 @@ export class Far implements Fellow, Neighbour {
   isSpare = false
   spareSince = Infinity
   blocked = false // takes nothing, as one that is full
+  isTrusted = true
 
   #isWanted = false
 
