@@ -153,6 +153,17 @@ test('a neighbour that takes nothing holds nobody up, and gets what others give 
   for (const page of pages) assert.equal(page.got.length, pages.indexOf(page) > 0 && pages.indexOf(page) < 4 ? 50 - (pages.indexOf(page) < 3 ? 17 : 16) : 50, page.id)
 })
 
+test('a neighbour that is refused is left out at once, whatever the reason', () => {
+  for (const trust of ['refused', 'unsigned']) {
+    const [page] = room(16).pages as [Page]
+    const far = [...page.peers.values()].find(({ isNear }) => isNear)!
+    far.trust = trust
+    far.isNear = false
+    page.neighbourhood.update()
+    assert.equal(far.isWanted, false, trust)
+  }
+})
+
 test('who was let in without the key speaks for itself alone, with those alone who let it in', () => {
   const { lattice, pages } = room(16)
   const [page] = pages as [Page]

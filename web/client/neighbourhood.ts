@@ -90,7 +90,7 @@ export class Neighbourhood {
 
   #isUsable(peer: Neighbour, now: number): boolean {
     const since = this.#missing.get(peer) ?? now
-    if (now < since + deadAfter) return peer.trust !== 'refused'
+    if (now < since + deadAfter) return peer.trust !== 'refused' && peer.trust !== 'unsigned'
     if (now < since + leftOutFor) return false
     this.#missing.delete(peer)
     return true

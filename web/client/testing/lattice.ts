@@ -13,7 +13,6 @@ const noticeTime = 6000
 export class Far implements Fellow, Neighbour {
   readonly id: string
   readonly run: number
-  readonly trust = 'verified'
   readonly openChannels: string[]
   listed = true
   isNear = false
@@ -24,6 +23,7 @@ export class Far implements Fellow, Neighbour {
   spareSince = Infinity
   blocked = false // takes nothing, as one that is full
   isTrusted = true
+  trust = 'verified'
 
   #isWanted = false
 
