@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { test } from 'node:test'
+import { write } from './envelope.ts'
 import { chunks, chunkSize, payloadLength, Reassembly } from './framing.ts'
 import { peers } from './testing/vectors.ts'
 
@@ -174,5 +175,17 @@ test('envelopes are told from messages, whole or in fragments', () => {
       assert.ok(Buffer.from(received[0]!).equals(message))
       assert.equal(reassembly.isEnvelope, isEnvelope)
     }
+  }
+})
+
+test('the largest message arrives as an envelope, too', () => {
+  const room = { sort: 0, run: 0, n: 1, hops: 8 }
+  for (const limit of [1000, 40_000]) {
+    const payload = bytes(limit)
+    const longest = write({ ...room, origin: 'a'.repeat(255), to: 'b'.repeat(255), payload })
+    assert.equal(longest.length, limit + 522)
+    assert.equal(receive(new Reassembly(limit), chunks(longest, 0, true)).length, 1)
+    assert.deepEqual(receive(new Reassembly(limit - 1), chunks(longest, 0, true)), [])
+    assert.deepEqual(receive(new Reassembly(limit), chunks(longest, 0)), [])
   }
 })

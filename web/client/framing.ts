@@ -18,6 +18,9 @@ const envelope = 2 // beside the others
 const fragmentHeader = 13
 const fragmentPayload = chunkSize - fragmentHeader
 
+/** The most bytes that an envelope has in front of its message. */
+const envelopeHead = 522
+
 /** How many messages may be incomplete at once; beyond that the oldest is given up. */
 const incompleteLimit = 32
 
@@ -83,7 +86,7 @@ export class Reassembly {
     if (kind > 3 || (!isWhole && chunk.length <= fragmentHeader)) return this.#drop('a malformed message')
     const header = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     const size = isWhole ? chunk.length - 1 : header.getUint32(9)
-    if (size > this.#limit) return this.#drop(`a message of ${size} bytes, over this side's limit of ${this.#limit}`)
+    if (size > this.#limit + (kind >= envelope ? envelopeHead : 0)) return this.#drop(`a message of ${size} bytes, over this side's limit of ${this.#limit}`)
     this.isEnvelope = kind >= envelope
     if (isWhole) return chunk.subarray(1)
     const id = header.getUint32(1)
