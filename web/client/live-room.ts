@@ -31,8 +31,9 @@ const relayPause = 500
 const many = 8
 const crowd = 12
 
-/** So many envelopes are kept until then. */
+/** So many envelopes, and about so many bytes, are kept until then. */
 const earlyLimit = 1024
+const earlyBytes = 16 * 1024 * 1024
 
 /** Refusals of a signal that say nothing new: the roster tells the same, or another try follows. */
 const expected = new Set(['no_peer', 'stale_epoch', 'busy'])
@@ -52,6 +53,7 @@ export class LiveRoom implements Room {
   readonly #context: PeerContext
   #mesh: PartialMesh<RemotePeer> | null = null // when it is loaded
   #early: [peer: RemotePeer, channel: string, envelope: Uint8Array][] | null = null // what came to be passed on while it is being loaded
+  #earlySize = 0
   #isWaiting = false // for it, with whom to connect to
   readonly #check: (channel: string, data: Uint8Array) => void
   readonly #unwatch: () => void
@@ -112,8 +114,10 @@ export class LiveRoom implements Room {
       isMeshed: () => this.meshed,
       envelope: (...envelope) => {
         if (this.#mesh !== null) this.#mesh.flood.receive(...envelope)
-        else if (this.#early !== null && this.#early.length < earlyLimit) this.#early.push(envelope)
-        else envelope[0].drop()
+        else if (this.#early !== null && this.#early.length < earlyLimit && this.#earlySize < earlyBytes) {
+          this.#early.push(envelope)
+          this.#earlySize += envelope[2].length
+        } else envelope[0].drop()
       },
       route: (peer, channel, data) => this.#mesh?.flood.one(peer, channel, data) ?? false,
     }
