@@ -68,6 +68,9 @@ func (l reader) Message(message []byte) {
 		l.idle(1, size)
 		if refusal := l.server.use(l.ref, l.kind, u.Link, u.After); refusal != nil {
 			l.refuse(refusal)
+			if refusal.Code == wire.Unavailable && !l.confirmed.Load() {
+				l.finish(nil, refusal.Code) // its client uses it from here on, and would hear nothing until probeTime is over
+			}
 		}
 	}
 }
