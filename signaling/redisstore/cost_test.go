@@ -61,8 +61,8 @@ func TestRoundTrips(t *testing.T) {
 			clients++
 		}
 	}
-	if clients != 1 {
-		t.Errorf("the node has %d connections, want 1", clients)
+	if clients != 2 {
+		t.Errorf("the node has %d connections, want one for steps and one that listens", clients)
 	}
 	if got := server.Do("PUBSUB SHARDCHANNELS"); got != "*1" {
 		t.Errorf("the node listens to %s partitions, want 1", got)

@@ -139,9 +139,9 @@ func (s *Store) listen(ctx context.Context, p *partition, l *listener) {
 		}
 	}
 	for ctx.Err() == nil {
-		command := s.client.B().Ssubscribe().Channel(p.channel()).Build()
+		command := s.ears.B().Ssubscribe().Channel(p.channel()).Build()
 		// It returns when the connection broke, and when the slot went to another server.
-		_ = s.client.Receive(rueidis.WithOnSubscriptionHook(ctx, confirmed), command, func(m rueidis.PubSubMessage) { p.wake(m.Message) })
+		_ = s.ears.Receive(rueidis.WithOnSubscriptionHook(ctx, confirmed), command, func(m rueidis.PubSubMessage) { p.wake(m.Message) })
 		select {
 		case <-ctx.Done():
 		case <-time.After(againTime):
@@ -150,7 +150,7 @@ func (s *Store) listen(ctx context.Context, p *partition, l *listener) {
 	if s.ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(s.ctx, stepTime)
 		defer cancel()
-		_ = s.client.Do(ctx, s.client.B().Sunsubscribe().Channel(p.channel()).Build()).Error() // else messages come for nothing
+		_ = s.ears.Do(ctx, s.ears.B().Sunsubscribe().Channel(p.channel()).Build()).Error() // else messages come for nothing
 	}
 }
 

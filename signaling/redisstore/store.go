@@ -18,7 +18,8 @@ import (
 // Store implements [store.Store]. Its methods may be called concurrently.
 type Store struct {
 	client rueidis.Client
-	base   string // of all keys
+	ears   rueidis.Client // listens: Redis closes a connection that does as soon as some megabytes wait on it, which replies may
+	base   string         // of all keys
 	log    *slog.Logger
 	spread bool // over several servers: a Redis Cluster
 
@@ -51,7 +52,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		client.Close()
 		return nil, err
 	}
-	s := &Store{client: client, base: cfg.Prefix + ":" + schema + ":", log: cfg.Logger, spread: client.Mode() == rueidis.ClientModeCluster}
+	ears, err := connect(ctx, address)
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	s := &Store{client: client, ears: ears, base: cfg.Prefix + ":" + schema + ":", log: cfg.Logger, spread: client.Mode() == rueidis.ClientModeCluster}
 	for i := range s.partitions {
 		p := &s.partitions[i]
 		p.tag = s.base + "{p" + strconv.Itoa(i) + "}:"
@@ -70,6 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 func (s *Store) Close() error {
 	s.cancel()
 	s.client.Close()
+	s.ears.Close()
 	s.work.Wait()
 	return nil
 }

@@ -66,6 +66,30 @@ func TestAServerThatBecomesAReplica(t *testing.T) {
 	refusedWith(t, err, "READONLY")
 }
 
+// Redis closes a connection that listens if more waits on it than its limit: 32 MB by default, which a burst of replies may exceed.
+func TestRepliesAreNotBoundAsMessagesAre(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do(`CONFIG SET client-output-buffer-limit "pubsub 100000 100000 0"`)
+	s := open(t, server.URL())
+	large := rules()
+	large.Rate, large.MailboxFrames, large.MailboxBytes = 0, 64, 4<<20
+	alice, bob := s.enter(t, "room", "alice", large), s.enter(t, "room", "bob", large)
+	wakes := bob.watched()
+	for n := range int64(4) {
+		if _, err := alice.send(n+1, "bob", `"`+strings.Repeat("x", 60<<10)+`"`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 8 {
+		result, err := bob.Exchange(context.Background(), bob.ref, store.Exchange{Max: 256 << 10, Fence: bob.fence})
+		if err != nil || len(result.Frames) != 4 {
+			t.Fatalf("got %d frames, error %v", len(result.Frames), err)
+		}
+	}
+	await(t, "wakes", func() bool { return wakes.Load() > 0 })
+}
+
 func TestAServerThatIsSlow(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--enable-debug-command", "yes")
