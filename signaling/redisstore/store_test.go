@@ -51,6 +51,23 @@ func TestStore(t *testing.T) {
 	contract(t, redistest.Start(t).URL())
 }
 
+// A room may have more peers than Lua passes values to a function.
+func TestARoomOfVeryManyPeers(t *testing.T) {
+	t.Parallel()
+	const more = 9000
+	server := redistest.Start(t)
+	s := open(t, server.URL())
+	alice := s.enter(t, "room", "alice", rules())
+	p := s.partitionOf("room")
+	server.Do(fmt.Sprintf(`EVAL "local h, c = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'h%[1]s')), redis.call('HGET', KEYS[1], 'c%[1]s'); `+
+		`for i = 1, %[2]d do h[4] = 'p' .. i; redis.call('HSET', KEYS[1], 'hs' .. i, cmsgpack.pack(h), 'cs' .. i, c); `+
+		`redis.call('HSET', KEYS[2], h[4], 's' .. i) end" 2 %[3]s %[4]sl:room`, alice.Session, more, p.state("room"), p.tag))
+	roster, err := s.Roster(context.Background(), "room")
+	if err != nil || len(roster.Peers) != 1+more {
+		t.Errorf("%d peers are in the room, want %d; error %v", len(roster.Peers), 1+more, err)
+	}
+}
+
 func TestStoreOnACluster(t *testing.T) {
 	t.Parallel()
 	contract(t, redistest.ClusterURL(redistest.Cluster(t, 3, 0)))

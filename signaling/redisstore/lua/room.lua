@@ -64,6 +64,16 @@ local function field(name)
   return value
 end
 
+-- fields reads many, some at a time: Lua passes at most 8,000 values to a function.
+local function fields(names)
+  local values = {}
+  for first = 1, #names, 1000 do
+    local some = call('HMGET', STATE, unpack(names, first, min(#names, first + 999)))
+    for i, value in ipairs(some) do values[first + i - 1] = value end
+  end
+  return values
+end
+
 local function keep(session, m)
   if m then session_of[m] = session end
   members[session] = m
@@ -108,7 +118,7 @@ local function everybody()
   crowd = {}
   local sessions, names = wiped and {} or call('HVALS', LIVE), {}
   for i, session in ipairs(sessions) do names[i] = 'h' .. session end
-  local texts = #names > 0 and call('HMGET', STATE, unpack(names)) or {}
+  local texts = fields(names)
   for i, session in ipairs(sessions) do
     crowd[i] = members[session] or keep(session, unpacked(texts[i]))
   end
@@ -123,9 +133,7 @@ local function read_made()
       missing[#missing + 1] = session_of[m]
     end
   end
-  if #names > 0 then
-    for i, text in ipairs(call('HMGET', STATE, unpack(names))) do made[missing[i]] = unpacked(text) end
-  end
+  for i, text in ipairs(fields(names)) do made[missing[i]] = unpacked(text) end
 end
 
 local function population()
