@@ -51,7 +51,8 @@ func ParseURL(text string) (Address, error) {
 		user, hosts = authority[:at+1], authority[at+1:]
 	}
 	u, err := url.Parse("redis://" + user + "host" + path) // several hosts are no URL
-	if err != nil {
+	if err != nil || strings.Contains(path, "@") {
+		// What is before an @ there, which is written %40, may be of a password, and is not to be shown.
 		return Address{}, errors.New("its user, password, path or parameters are not written as in a URL: / ? # @ : and % in a password are %2F %3F %23 %40 %3A and %25")
 	}
 	if u.Fragment != "" {
