@@ -21,6 +21,9 @@ RIVALS   := bench/signaling/rivals
 CONNECT  := bench/connect
 BROWSERS := PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) PARLEY_TURN=$(CURDIR)/$(TURN) test/isolate.sh node --test
 
+# These take the whole machine, or measure.
+ALONE    := $(addprefix test/browser/,doctor.test.mjs mesh.test.mjs network.test.mjs)
+
 MAKEFLAGS += --no-print-directory
 
 .PHONY: test test-go test-web test-browser test-long run build web lint fmt chaos chaos-cluster abuse fuzz image setup bench-signaling bench-relay bench-connect soak
@@ -35,7 +38,7 @@ setup:
 
 test-go: $(RIVALS)/node_modules
 	go vet ./...
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on -p 3 ./...
 
 test-web: web/node_modules build
 	cd web && npm run -s typecheck
@@ -45,8 +48,8 @@ test-web: web/node_modules build
 
 # They mostly wait, so two files run at once; the doctor, which judges times, runs alone.
 test-browser: web/node_modules build
-	$(BROWSERS) test/browser/doctor.test.mjs
-	$(BROWSERS) --test-concurrency=2 bench/connect/*.test.mjs $(filter-out test/browser/doctor.test.mjs,$(wildcard test/browser/*.test.mjs))
+	$(BROWSERS) --test-concurrency=1 $(ALONE)
+	$(BROWSERS) --test-concurrency=2 bench/connect/*.test.mjs $(filter-out $(ALONE),$(wildcard test/browser/*.test.mjs))
 
 test-long: setup web/node_modules build
 	PARLEY_LONG=1 PARLEY_OUTAGE=300 PARLEY_TIMES=5 $(BROWSERS) $(addprefix test/browser/,storm.test.mjs editor-storm.test.mjs network.test.mjs first-text.test.mjs outage.test.mjs)

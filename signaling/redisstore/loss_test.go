@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -127,6 +128,7 @@ func TestAClusterLosesTheSessionsOfAFailedMasterOnly(t *testing.T) {
 		}
 	}
 	failed := ownerOf(t, nodes, s.partitionOf("room0").state("room0"))
+	replicated(t, failed)
 	failed.Kill()
 	for node, g := range guests {
 		err := settled(t, g.renew)
@@ -134,6 +136,25 @@ func TestAClusterLosesTheSessionsOfAFailedMasterOnly(t *testing.T) {
 			rejoins(t, err)
 		} else if err != nil {
 			t.Errorf("a session on another master: %v", err)
+		}
+	}
+}
+
+// replicated waits until a master's replica has all that was written until now.
+func replicated(t *testing.T, master *redistest.Server) {
+	t.Helper()
+	offset := func(field string) int {
+		found := regexp.MustCompile(field + `(\d+)`).FindStringSubmatch(master.Do("INFO replication"))
+		if found == nil {
+			return -1
+		}
+		n, _ := strconv.Atoi(found[1]) // digits
+		return n
+	}
+	written := offset("master_repl_offset:")
+	for end := time.Now().Add(patience); offset(`slave0:.*,offset=`) < written; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the replica does not get as far as %d", written)
 		}
 	}
 }
