@@ -88,6 +88,28 @@ test('the return of signaling alone does nothing to a connection that is well or
   assert.deepEqual(done, [])
 })
 
+test('attempts made while signaling was gone for good do not keep the next one waiting once it is back', () => {
+  const { recovery, clock, done } = setUp()
+  recovery.update('failed')
+  clock.pass(25_000) // 0, 3, 9 and 21 s; the next one would come at 45 s
+  assert.equal(done.length, 4)
+  recovery.signalingIsBack(true)
+  clock.pass(0)
+  assert.deepEqual(done.slice(4), ['restart 25000'])
+})
+
+test('a connection that is being made when signaling is back has six seconds', () => {
+  const { recovery, clock, done } = setUp()
+  recovery.began()
+  recovery.update('connecting')
+  clock.pass(1000)
+  recovery.signalingIsBack(true)
+  clock.pass(5900)
+  assert.deepEqual(done, [])
+  clock.pass(200)
+  assert.deepEqual(done, ['restart 7000'])
+})
+
 test('a connection that was begun gets fifteen seconds', () => {
   const { recovery, clock, done } = setUp()
   recovery.update('none')

@@ -6,6 +6,9 @@ export type Health = 'none' | 'connecting' | 'connected' | 'disconnected' | 'fai
 /** Restarts of one connection before another one is tried. */
 const restartLimit = 3
 
+/** A connection that is being made when signaling is back has at least so long, in milliseconds: it may be as fresh as the link. */
+const freshTime = 6000
+
 /** What a recovery is told and does. Of two peers one is the first to act; the other gives it a moment. */
 export interface RecoveryActions {
   isFirst(): boolean
@@ -79,9 +82,13 @@ export class Recovery {
     this.#schedule(this.#clock.now() + patience('connecting', this.#actions.isFirst()))
   }
 
-  /** Takes note that the peer can be reached by signaling again. */
-  signalingIsBack(): void {
-    if (this.#blocked) this.#act()
+  /** Takes note that the peer can be reached by signaling again; `wasLost`: it could not be for a while. */
+  signalingIsBack(wasLost = false): void {
+    if (wasLost && this.#health !== 'connected') {
+      // What was tried while nothing got through says nothing of what helps now.
+      this.#rest()
+      this.#schedule(this.#clock.now() + Math.min(patience(this.#health, this.#actions.isFirst()), freshTime))
+    } else if (this.#blocked) this.#act()
   }
 
   /** Takes note that something went wrong on the way, and the connection may wait in vain: acts after so long. */

@@ -269,7 +269,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
 
   /** @param wasLost whether it was gone; else it is of another kind now */
   signalingIsBack(wasLost: boolean): void {
-    this.#recovery.signalingIsBack()
+    this.#recovery.signalingIsBack(wasLost)
     if (wasLost && this.#health === 'connected') this.#connection?.probe(true) // what took the link may have taken the path
     this.#relay?.again()
   }
