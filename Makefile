@@ -21,6 +21,8 @@ RIVALS   := bench/signaling/rivals
 CONNECT  := bench/connect
 BROWSERS := PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) PARLEY_TURN=$(CURDIR)/$(TURN) test/isolate.sh node --test
 
+# Only of `make test-long`.
+LONG     := test/browser/editor-storm.test.mjs
 # These take the whole machine, or measure.
 ALONE    := $(addprefix test/browser/,doctor.test.mjs mesh.test.mjs network.test.mjs)
 
@@ -49,7 +51,7 @@ test-web: web/node_modules build
 # They mostly wait, so two files run at once; the doctor, which judges times, runs alone.
 test-browser: web/node_modules build
 	$(BROWSERS) --test-concurrency=1 $(ALONE)
-	$(BROWSERS) --test-concurrency=2 bench/connect/*.test.mjs $(filter-out $(ALONE),$(wildcard test/browser/*.test.mjs))
+	$(BROWSERS) --test-concurrency=2 bench/connect/*.test.mjs $(filter-out $(ALONE) $(LONG),$(wildcard test/browser/*.test.mjs))
 
 test-long: setup web/node_modules build
 	PARLEY_LONG=1 PARLEY_OUTAGE=300 PARLEY_TIMES=5 $(BROWSERS) $(addprefix test/browser/,storm.test.mjs editor-storm.test.mjs network.test.mjs first-text.test.mjs outage.test.mjs)
