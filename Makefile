@@ -24,7 +24,7 @@ BROWSERS := PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) PARLEY_TURN=$(CURDIR)/$(TURN) test
 # Only of `make test-long`.
 LONG     := test/browser/editor-storm.test.mjs
 # These take the whole machine, or measure.
-ALONE    := $(addprefix test/browser/,doctor.test.mjs mesh.test.mjs network.test.mjs)
+ALONE    := $(addprefix test/browser/,doctor.test.mjs firefox-editor.test.mjs mesh.test.mjs network.test.mjs)
 
 MAKEFLAGS += --no-print-directory
 
