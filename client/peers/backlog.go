@@ -142,14 +142,6 @@ func (p *pipe) delivered(size int) {
 // flush gives what waited to a connection, before anything is written to it.
 func (p *pipe) flush() {
 	dc, b := p.attached(), p.backlog
-	wait := func(until <-chan struct{}) error {
-		select {
-		case <-until:
-			return nil
-		case <-p.over:
-			return ErrLost
-		}
-	}
 	for {
 		b.mu.Lock()
 		if len(b.waiting) == 0 {
@@ -159,7 +151,7 @@ func (p *pipe) flush() {
 		}
 		message := b.waiting[0]
 		b.mu.Unlock()
-		if p.send(dc, message, highWater, wait) != nil {
+		if p.send(dc, message, highWater, p.await) != nil {
 			return
 		}
 		b.mu.Lock()

@@ -255,20 +255,22 @@ func (p *pipe) send(dc carrier, message []byte, high uint64, wait func(<-chan st
 	return nil
 }
 
+// await waits for something, as long as the pipe lasts.
+func (p *pipe) await(until <-chan struct{}) error {
+	select {
+	case <-until:
+		return nil
+	case <-p.over:
+		return ErrLost
+	}
+}
+
 // runLatest sends the latest message whenever nothing of the one before is under way.
 func (p *pipe) runLatest() {
-	wait := func(until <-chan struct{}) error {
-		select {
-		case <-until:
-			return nil
-		case <-p.over:
-			return ErrLost
-		}
-	}
 	dc := p.attached()
-	for wait(p.fresh) == nil {
+	for p.await(p.fresh) == nil {
 		for dc.BufferedAmount() > 0 { // what is newest then goes
-			if wait(p.low) != nil {
+			if p.await(p.low) != nil {
 				return
 			}
 		}
@@ -279,7 +281,7 @@ func (p *pipe) runLatest() {
 		if message == nil {
 			continue
 		}
-		if p.send(dc, message, 1, wait) != nil {
+		if p.send(dc, message, 1, p.await) != nil {
 			return
 		}
 	}
