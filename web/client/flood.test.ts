@@ -89,6 +89,37 @@ test('when 6 of 30 vanish at once, messages go on reaching all others, who mend 
   for (const { degree } of rest) assert.ok(degree <= 8, `${degree} edges`)
 })
 
+test('who vanished is lost to one who had an edge to it without need, too, and was told so while that edge seemed to be there', () => {
+  const { lattice, pages } = room(20)
+  const [victim] = pages as [Page]
+  const [far] = [...victim.peers.values()].filter(({ isNear }) => !isNear)
+  const edge = far!.other!
+  lattice.connect(edge) // as another roster asks for
+  assert.deepEqual([edge.isNear, edge.isWanted], [true, false])
+  edge.noticeTime = 8000
+  lattice.vanish(victim)
+  far!.isSpare = false // it needed the edge
+  lattice.clock.pass(7900)
+  assert.deepEqual([edge.isNear, edge.isHeard], [true, true])
+  lattice.clock.pass(1200)
+  for (const page of pages.slice(1)) assert.equal(page.peers.get(victim.id)!.isHeard, false, page.id)
+})
+
+test('an edge without need that fails between two who live makes nobody lost', () => {
+  const { lattice, pages } = room(20)
+  const edge = [...pages[0]!.peers.values()].find(({ isNear }) => !isNear)!
+  lattice.connect(edge)
+  let changes = 0
+  for (const each of [edge, edge.other!]) {
+    let isHeard = each.isHeard
+    Object.defineProperty(each, 'isHeard', { get: () => isHeard, set: (is: boolean) => void ((isHeard = is), changes++) })
+  }
+  changes = 0
+  lattice.cut(edge)
+  lattice.clock.pass(3000)
+  assert.deepEqual([edge.isHeard, edge.other!.isHeard, changes], [true, true, 0])
+})
+
 test('somebody wrongly said to be lost says otherwise', () => {
   const { lattice, pages } = room(20)
   pages[0]!.flood.all('text', bytes('p5'), 3)

@@ -23,6 +23,8 @@ export interface Fellow {
   /** The hash of its instance; null if it takes no part. */
   readonly run: number | null
   /** Whether there is a way to it that no other peer is on. */
+  readonly hasWay: boolean
+  /** Whether what is passed on goes that way: not once neither side needs it. */
   readonly isNear: boolean
   /** Whether this side is to be connected to it. */
   readonly isWanted: boolean
@@ -148,7 +150,13 @@ export class Flood<F extends Fellow> {
     } else if (isThere && peer.isWanted) {
       this.#say(lost, peer.id)
       this.#doubt(peer)
-    }
+    } else if (isThere && !peer.hasWay) this.question(peer) // its own neighbours may have said so before
+  }
+
+  /** It is lost, unless it answers soon. */
+  question(peer: F): void {
+    this.#say(who, '', peer)
+    this.#doubt(peer)
   }
 
   /** Asks who is there, and again while somebody was not heard of. */

@@ -338,7 +338,9 @@ export class LiveRoom implements Room {
   #unlist(peer: RemotePeer, reason: LeaveReason): void {
     if (!peer.listed) return
     peer.listed = false
-    if (peer.health === 'connected' || peer.health === 'disconnected' || peer.path?.kind === 'mesh') this.#changed(peer)
+    const isPassedOn = peer.path?.kind === 'mesh'
+    if (isPassedOn) this.#mesh?.flood.question(peer)
+    if (isPassedOn || peer.health === 'connected' || peer.health === 'disconnected') this.#changed(peer)
     else this.#remove(peer, reason)
   }
 

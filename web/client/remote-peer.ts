@@ -108,14 +108,14 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
 
   get state(): PeerState {
     if (this.#closed) return 'closed'
-    if (this.#hasWay || this.#isReached) return 'connected'
+    if (this.hasWay || this.#isReached) return 'connected'
     return this.#wasConnected ? 'reconnecting' : 'connecting'
   }
 
   get trust(): TrustState {
     // Who has the key vouches for those whose messages it passes on, unless it may have let in others.
     const { trust, isProven } = this.#standing
-    const isVouched = isProven && this.#isReached && !this.#hasWay && !this.#context.trust.allowUnverified
+    const isVouched = isProven && this.#isReached && !this.hasWay && !this.#context.trust.allowUnverified
     return trust === 'unverified' && isVouched ? (this.via?.trust ?? trust) : trust
   }
 
@@ -138,7 +138,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   }
 
   get path(): Path | null {
-    if (this.#isReached && !this.#hasWay) return { kind: 'mesh', rtt: null }
+    if (this.#isReached && !this.hasWay) return { kind: 'mesh', rtt: null }
     if (this.#relay?.isUsed) return { kind: 'server', rtt: this.#relay.rtt }
     return this.#course.path
   }
@@ -164,7 +164,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   }
 
   get isNear(): boolean {
-    return this.#hasWay && this.#spareSince === Infinity
+    return this.hasWay && this.#spareSince === Infinity
   }
 
   get isWanted(): boolean {
@@ -303,8 +303,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
     return this.listed && this.#context.isLinked()
   }
 
-  /** Whether there is a way that no other peer is on. */
-  get #hasWay(): boolean {
+  get hasWay(): boolean {
     return this.#health === 'connected' || (this.isRelayed && this.#context.isLinked())
   }
 

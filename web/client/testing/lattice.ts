@@ -5,9 +5,8 @@ import { Neighbourhood, type Neighbour } from '../neighbourhood.ts'
 import type { ChannelOptions } from '../options.ts'
 import { StillClock } from './clock.ts'
 
-/** Milliseconds until an edge that is wanted is there, and until one fails of which an end vanished. */
+/** Milliseconds until an edge that is wanted is there. */
 const connectTime = 150
-const noticeTime = 6000
 
 /** One page's view of another. */
 export class Far implements Fellow, Neighbour {
@@ -16,6 +15,7 @@ export class Far implements Fellow, Neighbour {
   readonly openChannels: string[]
   listed = true
   isNear = false
+  hasWay = false
   isHeard = false
   via: Fellow | null = null
   dropped = 0
@@ -23,6 +23,7 @@ export class Far implements Fellow, Neighbour {
   spareSince = Infinity
   blocked = false // takes nothing, as one that is full
   isTrusted = true
+  noticeTime = 6000 // until the edge fails when the other vanished, in milliseconds
   trust = 'verified'
 
   #isWanted = false
@@ -54,12 +55,12 @@ export class Far implements Fellow, Neighbour {
     this.isSpare = isSpare && !this.isWanted
     const both = this.isSpare && this.other?.isSpare === true
     this.spareSince = both ? Math.min(this.spareSince, clock.now()) : Infinity
-    if (this.isNear && clock.now() >= this.spareSince + 3000) this.owner.lattice.cut(this)
+    if (this.isNear && clock.now() >= this.spareSince + 3000) this.owner.lattice.cut(this, true)
   }
 
   carry(channel: string, envelope: Uint8Array): boolean {
     const { lattice } = this.owner
-    if (!this.isNear || this.blocked) return false
+    if (!this.isNear || this.blocked || !this.owner.isAlive) return false
     lattice.carried++
     const copy = envelope.slice()
     lattice.clock.after(lattice.delay(), () => {
@@ -146,7 +147,7 @@ export class Lattice {
     page.neighbourhood.close()
     for (const other of this.pages.values()) {
       const far = other.peers.get(page.id)
-      if (far?.isNear === true) this.clock.after(noticeTime, () => this.cut(far))
+      if (far?.isNear === true) this.clock.after(far.noticeTime, () => this.cut(far))
     }
   }
 
@@ -156,14 +157,17 @@ export class Lattice {
     for (const [side, each] of [[owner, far], [page, other]] as const) {
       if (each.isNear) continue
       each.isNear = true
+      each.hasWay = true
       side.flood.look(each)
     }
   }
 
-  cut(far: Far): void {
+  /** An edge fails, or neither side needs it. */
+  cut(far: Far, isSpare = false): void {
     for (const each of [far, far.other]) {
       if (each === undefined) continue
       each.isNear = false
+      each.hasWay = isSpare
       each.spareSince = Infinity
       each.owner.flood.look(each)
       if (each.isWanted && each.owner.isAlive) each.isWanted = true // tries again
