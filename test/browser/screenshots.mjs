@@ -1,5 +1,5 @@
 // Takes pictures of the editor with three people in it: `node screenshots.mjs FOLDER`. Wide and phone, light and dark,
-// and what somebody sees who is alone, follows a broken link, edits by relay or has lost the server.
+// and what somebody sees who is alone, follows a broken link, edits by relay or through the server, is offline or has lost the server.
 import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -44,6 +44,8 @@ try {
     for (const colorScheme of ['light', 'dark']) await threePeople(`${shape}-${colorScheme}`, { ...size, colorScheme }, '')
   }
   await threePeople('wide-relay', wide, '&ice=relay')
+  await threePeople('wide-server', { ...wide, prepare: () => delete globalThis.RTCPeerConnection }, '')
+  await threePeople('wide-offline', wide, '')
   await reader('wide-reader', wide)
   await reader('phone-reader', { ...phone, colorScheme: 'dark' })
   await alone('wide-alone', { ...wide, colorScheme: 'light' })
@@ -98,6 +100,14 @@ async function threePeople(name, options, query) {
     await tomasz.typeAtEnd(' sharp.', 20)
     await sleep(300)
     await iris.page.screenshot({ path: join(folder, 'wide-outage.png') })
+    await server.start()
+  }
+  if (name === 'wide-offline') {
+    await server.end('SIGKILL')
+    await iris.page.context().setOffline(true)
+    for (const other of others) await other.close()
+    await iris.status.filter({ hasText: 'Offline' }).waitFor()
+    await iris.page.screenshot({ path: join(folder, 'wide-offline.png') })
     await server.start()
   }
   for (const editor of [iris, ...others]) await editor.close()

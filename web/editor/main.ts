@@ -127,7 +127,7 @@ function start({ room: roomName, made, relayOnly, name, access }: Extract<Addres
     become({ ...identity, colour })
     showProfile(identity)
   }
-  const view = new RoomView({ room, provider, clock, self: () => identity, seen: giveWay, follow: (client) => editor.follow(client), caution, isBare: access.roomKey !== null && isBare })
+  const view = new RoomView({ room, provider, clock, self: () => identity, seen: giveWay, follow: (client) => editor.follow(client), caution, isBare: access.roomKey !== null && isBare, readOnly })
   const keeping = new Keeping({ doc, database: databaseOf(roomName, signature), clock, shelf, changed: (kept) => view.showKept(kept) })
 
   /** The app behind the server may decide what one is called. */

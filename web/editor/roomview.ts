@@ -21,6 +21,7 @@ export interface RoomViewOptions {
   readonly caution: (words: string) => void
   /** Whether this page has a key that it cannot use. */
   readonly isBare: boolean
+  readonly readOnly: boolean
 }
 
 export class RoomView {
@@ -58,7 +59,7 @@ export class RoomView {
 
   /** Keeps the list and the status line as the room is. */
   show(): void {
-    const { room, self, seen, isBare } = this.#options
+    const { room, self, seen, isBare, readOnly } = this.#options
     for (const { id, trust } of room.peers.values()) if (trust === 'verified') this.#admitted.delete(id)
     for (const peer of room.peers.values()) if (peer.trust === 'unsigned' && this.#admitted.has(peer.id)) peer.admit()
     const present = [...room.peers.values()].filter(isThere).map((peer) => this.#personOf(peer.id))
@@ -69,7 +70,7 @@ export class RoomView {
     }
     this.#people.show(self(), people, room.self !== null, this.#followed?.peer ?? null)
     const { link } = room
-    const situation = { link, trouble: this.#trouble, people, isBare, online: navigator.onLine, relayMissing: this.#relayMissing, kept: this.#kept.state }
+    const situation = { link, trouble: this.#trouble, people, isBare, readOnly, online: navigator.onLine, relayMissing: this.#relayMissing, kept: this.#kept.state }
     this.#status.show(describe(situation), link)
     setText(byId('kept', HTMLElement), keptInWords(this.#kept, people))
     setText(byId('kept-note', HTMLElement), keptNote(this.#kept))

@@ -58,10 +58,14 @@ for (const [situation, text, tone] of [
   [{ link: open, people: [direct, unsigned] }, 'Editing directly with 1 peer, not with 1 more who cannot be verified', 'good'],
   [{ link: open, people: [refused], isBare: true }, 'Not let in by 1 peer: this page came over plain http, and cannot be verified', 'warn'],
   [{ link: open, people: [direct, refused], isBare: true }, 'Editing directly with 1 peer, not let in by 1 more', 'good'],
+  [{ link: open, people: [direct], readOnly: true }, 'Connected directly with 1 peer', 'good'],
+  [{ link: open, people: [direct, served], readOnly: true }, 'Connected with 2 peers, 1 of them through the server', 'good'],
+  [{ link: waiting, people: [direct], readOnly: true }, 'Signaling is reconnecting – edits still flow from 1 peer', 'warn'],
+  [{ link: waiting, online: false, readOnly: true }, 'Offline. What the others change comes when you are back', 'bad'],
 ] as [Partial<Situation> & Pick<Situation, 'link'>, string, string][]) {
   test(`it says: ${text}`, () => {
     const trouble = troubleAfter(null, situation.link)
-    const status = describe({ trouble, people: [], isBare: false, online: true, relayMissing: false, kept: 'saved', ...situation })
+    const status = describe({ trouble, people: [], isBare: false, readOnly: false, online: true, relayMissing: false, kept: 'saved', ...situation })
     assert.equal(status.text, text)
     assert.equal(status.tone, tone)
     assert.equal(status.retryAt, situation.link.name === 'waiting' ? 9_000 : null)
@@ -75,7 +79,7 @@ test('what went wrong is said until it works again, not anew with each try', () 
   let trouble: SignalError | null = null
   for (const link of [...tries, open]) {
     trouble = troubleAfter(trouble, link)
-    const { text } = describe({ link, trouble, people: [], isBare: false, online: true, relayMissing: false, kept: 'saved' })
+    const { text } = describe({ link, trouble, people: [], isBare: false, readOnly: false, online: true, relayMissing: false, kept: 'saved' })
     if (texts.at(-1) !== text) texts.push(text)
   }
   assert.deepEqual(texts, [

@@ -12,6 +12,8 @@ export interface Situation {
   readonly people: readonly Pick<Person, 'state' | 'path' | 'refused' | 'admissible'>[]
   /** Whether this page has a key that it cannot use. */
   readonly isBare: boolean
+  /** Whether this page only reads. */
+  readonly readOnly: boolean
   /** What the browser believes of the network. */
   readonly online: boolean
   /** Whether only relayed paths are allowed, and there is no relay. */
@@ -44,7 +46,7 @@ export function troubleAfter(before: SignalError | null, link: LinkState): Signa
   return link.name === 'open' ? null : link.name === 'waiting' ? link.error : before
 }
 
-export function describe({ link, trouble, people, isBare, online, relayMissing, kept }: Situation): Status {
+export function describe({ link, trouble, people, isBare, readOnly, online, relayMissing, kept }: Situation): Status {
   const connected = people.filter((person) => person.state === 'connected')
   const refused = people.filter((person) => person.refused).length
   const admissible = people.filter((person) => person.admissible).length
@@ -60,7 +62,7 @@ export function describe({ link, trouble, people, isBare, online, relayMissing, 
     if (connected.length > 0) {
       const more = rest === 0 ? '' : `, connecting to ${rest} more`
       const apart = refused === 0 ? '' : admissible > 0 ? `, not with ${admissible} more who cannot be verified` : isBare ? `, not let in by ${refused} more` : `, no key in common with ${refused} more`
-      return { tone: 'good', text: editingWith(connected) + more + apart, retryAt }
+      return { tone: 'good', text: editingWith(connected, readOnly ? 'Connected' : 'Editing') + more + apart, retryAt }
     }
     if (relayMissing) return { tone: 'bad', text: 'Only relayed connections are allowed, and this server has no relay', retryAt }
     if (rest > 0) return { tone: 'busy', text: `Connecting to ${count(rest)}…`, retryAt }
@@ -70,9 +72,9 @@ export function describe({ link, trouble, people, isBare, online, relayMissing, 
     return { tone: 'good', text: 'Connected to the signaling server. Nobody else is here yet', retryAt }
   }
   if (connected.length > 0) {
-    return { tone: 'warn', text: `Signaling is reconnecting – edits still flow to ${count(connected.length)}`, retryAt }
+    return { tone: 'warn', text: `Signaling is reconnecting – edits still flow ${readOnly ? 'from' : 'to'} ${count(connected.length)}`, retryAt }
   }
-  if (!online) return { tone: 'bad', text: offline(kept), retryAt }
+  if (!online) return { tone: 'bad', text: readOnly ? 'Offline. What the others change comes when you are back' : offline(kept), retryAt }
   if (trouble !== null) return { ...inWords(trouble), retryAt }
   return { tone: 'busy', text: link.name === 'waiting' || link.attempt > 1 ? 'Reconnecting to the signaling server…' : 'Connecting to the signaling server…', retryAt }
 }
@@ -93,14 +95,14 @@ function inWords({ code, retry, message }: SignalError): Pick<Status, 'tone' | '
 
 const detour = { relay: 'the relay', server: 'the server', mesh: 'others' } as const
 
-function editingWith(connected: Situation['people']): string {
+function editingWith(connected: Situation['people'], doing: string): string {
   const on = (way: Way | null): number => connected.filter((person) => person.path === way).length
   const everybody = count(connected.length)
-  if (on('direct') === connected.length) return `Editing directly with ${everybody}`
+  if (on('direct') === connected.length) return `${doing} directly with ${everybody}`
   const detours = (['relay', 'server', 'mesh'] as const).filter((way) => on(way) > 0)
   const [only] = detours
-  if (only !== undefined && on(only) === connected.length) return `Editing with ${everybody} through ${detour[only]}`
-  return [`Editing with ${everybody}`, ...detours.map((way) => `${on(way)} of them through ${detour[way]}`)].join(', ')
+  if (only !== undefined && on(only) === connected.length) return `${doing} with ${everybody} through ${detour[only]}`
+  return [`${doing} with ${everybody}`, ...detours.map((way) => `${on(way)} of them through ${detour[way]}`)].join(', ')
 }
 
 /** What the page keeps and shares, in a few words. */
