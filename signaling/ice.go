@@ -169,19 +169,22 @@ func (l *link) pushICE() time.Duration {
 
 // pollRenewal says whether a poll's answer is to bring fresh servers. Who polls has no link to keep their time, so it
 // is told by the session's age: it went past a multiple of half their life since the poll before.
-func (s *Server) pollRenewal(a store.Attached, goes bool) bool {
-	half := time.Duration(s.ice.ttl.Load()) / 2
-	if half > 0 {
-		half = max(half, minPollRenewal)
-	}
+func (s *Server) pollRenewal(r *http.Request, room string, a store.Attached, goes bool) bool {
 	switch {
 	case s.cfg.ICEServers == nil:
 		return false
 	case !goes:
 		return a.Age > freshICE
-	case half == 0:
-		return true // a hook that this node has not asked yet
-	case endsWith(a.Expires, 2*half):
+	}
+	if s.ice.ttl.Load() == 0 {
+		// This node has not asked the hook yet: only its answer says how long servers last. Where each request meets a new
+		// process none ever has, and a poll that is answered because of that would never wait.
+		if _, refusal := s.iceFor(r.Context(), r, s.clientAddress(r), room, a.Owner); refusal != nil {
+			return false
+		}
+	}
+	half := max(time.Duration(s.ice.ttl.Load())/2, minPollRenewal)
+	if endsWith(a.Expires, 2*half) {
 		return false
 	}
 	return a.Age/half > max(a.Age-a.Quiet, 0)/half

@@ -1,6 +1,7 @@
 package signaling_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -301,5 +302,23 @@ func TestPollsWaitThoughTheHookFails(t *testing.T) {
 	r := s.call("GET", alice.path+"/frames?after=0&wait=0.3", nil, "Authorization", "Bearer "+alice.Secret)
 	if took := time.Since(began); r.status != http.StatusOK || took < 300*time.Millisecond || hook.calls() != 2 {
 		t.Errorf("%d %s after %v, %d calls of the hook", r.status, r.body, took, hook.calls())
+	}
+}
+
+// A node that never asked the hook does not know how long servers last; where each request meets a new process, none does.
+func TestPollsWaitAtANodeThatNeverAskedTheHook(t *testing.T) {
+	hook, rooms := &relays{ttl: time.Hour}, memory.New()
+	alice := serve(t, signaling.Config{ICEServers: hook.serve, Store: rooms}).join("room", as("alice"))
+	for i := range 3 {
+		s := serve(t, signaling.Config{ICEServers: hook.serve, Store: rooms})
+		query := "?wait=0.3"
+		if i > 0 {
+			query += "&link=1"
+		}
+		began := time.Now()
+		r := s.call("GET", alice.path+"/frames"+query, nil, "Authorization", "Bearer "+alice.Secret)
+		if took := time.Since(began); r.status != http.StatusOK || took < 300*time.Millisecond || !bytes.Contains(r.body, []byte(`"frames":[]`)) {
+			t.Errorf("poll %d: %d %s after %v", i+1, r.status, r.body, took)
+		}
 	}
 }

@@ -55,7 +55,7 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, res resource)
 	s.counts.linked(attached, kindPoll)
 	s.counts.sessions.Add(kindPoll, 1)
 	p.after, p.fence, p.turn = attached.After, attached.Fence, attached.Turn
-	if s.pollRenewal(attached, goes != 0) {
+	if s.pollRenewal(r, p.ref.Room, attached, goes != 0) {
 		if p.ice = s.appendICE(nil, r, p.ref); p.ice != nil {
 			wait, p.until = 0, time.Now() // there is something to answer
 		}
