@@ -39,6 +39,7 @@ func TestCluster(t *testing.T) {
 	t.Run("clients of a killed node go on elsewhere", testClientsOfAKilledNodeGoOnElsewhere)
 	t.Run("Redis is gone for five seconds", testRedisIsGoneForFiveSeconds)
 	t.Run("Redis starts again, empty", testRedisStartsAgainEmpty)
+	t.Run("each request meets a new process", testEachRequestMeetsANewProcess)
 }
 
 // node is a process of cmd/signal. It ends with its test.
