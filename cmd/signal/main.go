@@ -20,6 +20,7 @@ import (
 	"github.com/parley-rtc/parley/internal/metrics"
 	"github.com/parley-rtc/parley/internal/oneport"
 	"github.com/parley-rtc/parley/signaling"
+	"github.com/parley-rtc/parley/signaling/redisstore"
 	"github.com/parley-rtc/parley/web"
 )
 
@@ -124,7 +125,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if adminListener != nil {
 		admin := flags.AdminServer(daemon.Admin{
 			Health:  health.Deep(stun.check),
-			Metrics: metrics.Handler(daemon.Version(), collectors(signals, stun, port)...),
+			Metrics: metrics.Handler(daemon.Version(), collectors(signals, stun, port, rooms)...),
 			API:     signals.AdminHandler(),
 		}, log)
 		defer func() { _ = admin.Close() }() // last, so that the drain can be watched
@@ -160,10 +161,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 }
 
 // collectors are those of what this process runs.
-func collectors(signals *signaling.Server, stun relayService, port *oneport.Port) []prometheus.Collector {
+func collectors(signals *signaling.Server, stun relayService, port *oneport.Port, rooms *redisstore.Store) []prometheus.Collector {
 	all := []prometheus.Collector{metrics.Signaling(signals.Stats), metrics.Port(port.Stats)}
 	if stun.server != nil {
 		all = append(all, metrics.Relay(stun.server.Stats))
+	}
+	if rooms != nil {
+		all = append(all, metrics.Redis(redisStats(rooms)))
 	}
 	return all
 }

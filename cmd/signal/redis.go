@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/internal/daemon"
+	"github.com/parley-rtc/parley/internal/metrics"
+	"github.com/parley-rtc/parley/signaling"
 	"github.com/parley-rtc/parley/signaling/redisstore"
 )
 
@@ -62,4 +64,12 @@ func (s *secrets) share(ctx context.Context) (changed bool, err error) {
 	}
 	s.made = append([]string{string(kept)}, s.made[:min(len(s.made), 3)]...)
 	return true, nil
+}
+
+// redisStats tells the metrics how Redis does.
+func redisStats(rooms *redisstore.Store) func() metrics.RedisStats {
+	return func() metrics.RedisStats {
+		s := rooms.Stats()
+		return metrics.RedisStats{Up: s.Up, Steps: signaling.Histogram(s.Steps), Errors: s.Errors}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,51 @@ func TestARedisThatIsNotThere(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "--redis: cannot connect to Redis at [127.0.0.1:1]") || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("got error %v", err)
 	}
+}
+
+func TestARedisThatCannotKeepRooms(t *testing.T) {
+	evicts, full := redistest.Start(t, "--maxmemory-policy", "allkeys-lfu"), redistest.Start(t, "--maxmemory", "1")
+	for url, want := range map[string]string{
+		evicts.URL(): "--redis: this Redis, at " + evicts.Address() + ", cannot keep rooms: its maxmemory-policy is allkeys-lfu",
+		full.URL():   "--redis: redisstore: share turn-secret: its memory is full: raise its maxmemory",
+	} {
+		err := run(t.Context(), []string{"--listen", "127.0.0.1:0", "--no-relay", "--redis", url}, func(string) string { return "" }, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want one that says %s", err, want)
+		}
+	}
+}
+
+// Metrics say when Redis is gone; /readyz stays green, or the balancer would lose all nodes at once.
+func TestMetricsSayWhetherRedisAnswers(t *testing.T) {
+	server := redistest.Start(t)
+	p := start(t, nil, "--admin-listen", ":0", "--no-relay", "--redis", server.URL())
+	admin := p.adminURL(t)
+	await := func(want string) {
+		t.Helper()
+		var text string
+		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			if _, text = get(t, admin+"/metrics"); strings.Contains(text, want+"\n") {
+				return
+			}
+		}
+		t.Fatalf("metrics do not have %s:\n%s", want, text)
+	}
+	join(t, p.url, "lobby")
+	await("parley_redis_up 1")
+	await("parley_redis_step_seconds_count 1")
+	server.Freeze()
+	await("parley_redis_up 0")
+	if status, text := get(t, p.url+"/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz: %d %s", status, text)
+	}
+	status, text := request(t, http.MethodPost, p.url+"/v1/rooms/lobby/sessions", "", `{"attempt":"q83vEiM0RVZneImaq7zN3g","instance":"i"}`)
+	if status != http.StatusServiceUnavailable || !strings.Contains(text, "unavailable") {
+		t.Errorf("a join: %d %s", status, text)
+	}
+	await(`parley_redis_errors_total{reason="silent"} 1`)
+	server.Thaw()
+	await("parley_redis_up 1")
 }
 
 // What one node signs, the others know, whoever made the secret, and also after Redis lost it.

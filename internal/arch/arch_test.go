@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"cmd/turn":   {"internal/daemon", "internal/metrics", "internal/probe", "internal/wire", "relay", "relay/credentials"},
 
 	"signaling":            {"internal/hostname", "internal/wire", "signaling/internal/budget", "signaling/internal/eventstream", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/socket", "signaling/internal/tally", "signaling/internal/websocket", "signaling/store"},
-	"signaling/redisstore": {"signaling/internal/msgpack", "signaling/store"},
+	"signaling/redisstore": {"signaling/internal/msgpack", "signaling/internal/tally", "signaling/store"},
 	"signaling/store":      {},
 	"signaling/storetest":  {"signaling/store"},
 	"signaling/tokens":     {"signaling"},

@@ -39,8 +39,11 @@ func scrape(t *testing.T) string {
 	told := func() oneport.Stats {
 		return oneport.Stats{Accepted: map[string]uint64{"turns": 10}, Refused: map[string]uint64{"silent": 11}}
 	}
+	asked := func() RedisStats {
+		return RedisStats{Up: true, Steps: signaling.Histogram{Bounds: []float64{.001}, Counts: []uint64{4, 1}, Sum: 2}, Errors: map[string]uint64{"full": 3}}
+	}
 	w := httptest.NewRecorder()
-	Handler("v1", Signaling(counted), Relay(relayed), Port(told)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	Handler("v1", Signaling(counted), Relay(relayed), Port(told), Redis(asked)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if w.Code != 200 {
 		t.Fatalf("scrape: %d %s", w.Code, w.Body)
 	}
@@ -64,6 +67,7 @@ func TestMetricsTellTheCounts(t *testing.T) {
 		`parley_relay_packets_total{direction="to_peers"} 3`,
 		`parley_relay_bytes_total{direction="from_peers"} 6`, `parley_relay_auth_failures_total 7`,
 		`parley_port_connections_total{protocol="turns"} 10`, `parley_port_refusals_total{reason="silent"} 11`,
+		`parley_redis_up 1`, `parley_redis_errors_total{reason="full"} 3`, `parley_redis_step_seconds_bucket{le="0.001"} 4`, `parley_redis_step_seconds_count 5`,
 		`parley_relay_refusals_total{reason="expired"} 8`, `parley_relay_drops_total{reason="malformed"} 9`,
 	} {
 		if !strings.Contains(text, want+"\n") {

@@ -120,9 +120,6 @@ func (s *Server) awaitStart() {
 	}
 }
 
-// Try runs a command, and does not care what becomes of it.
-func (s *Server) Try(command string) { _, _ = s.ask(command) }
-
 // Kill ends the server at once.
 func (s *Server) Kill() {
 	if s.process == nil {

@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 )
 
 // oldest is the first version of Redis with shard channels.
 const oldest = 7
+
+// examineTime is between two looks at the servers, which may be set otherwise or replaced while nodes run.
+const examineTime = 30 * time.Second
+
+// unfit says what keeps a server from keeping rooms.
+type unfit struct{ error }
 
 // examine refuses servers that cannot keep rooms.
 func examine(ctx context.Context, client rueidis.Client) error {
@@ -24,7 +30,7 @@ func examine(ctx context.Context, client rueidis.Client) error {
 			return fmt.Errorf("cannot ask Redis at %s what it is (INFO): %w", address, plainly(err))
 		}
 		if err := fit(text, client.Mode() == rueidis.ClientModeCluster); err != nil {
-			return fmt.Errorf("this Redis, at %s, cannot keep rooms: %w", address, err)
+			return unfit{fmt.Errorf("this Redis, at %s, cannot keep rooms: %w", address, err)}
 		}
 	}
 	return nil
@@ -46,29 +52,30 @@ func fit(info string, cluster bool) error {
 		return errors.New("it is a replica, which takes no writes; name the master, or the sentinels (redis+sentinel://)")
 	}
 	if policy := fields["maxmemory_policy"]; policy != "" && policy != "noeviction" {
-		return fmt.Errorf("its maxmemory-policy is %s, with which it drops rooms when its memory is full; it must be noeviction", policy)
+		return fmt.Errorf("its maxmemory-policy is %s, with which it drops rooms when its memory is full (all their keys have a time to live); it must be noeviction (CONFIG SET maxmemory-policy noeviction)", policy)
 	}
 	return nil
 }
 
-// plainly says an error of Redis's or the network's so that it can be acted on.
-func plainly(err error) error {
-	if timeout, is := errors.AsType[net.Error](err); is && timeout.Timeout() {
-		return fmt.Errorf("no answer in time; is the port right, and does it speak TLS (rediss) or not (redis)? %w", err)
+// examineOn looks at the servers now and then until the store is closed, and says in the log when one has become unfit, and when it is fit again. Rooms go
+// on meanwhile: to end them all would be worse.
+func (s *Store) examineOn(every time.Duration) {
+	said := ""
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(every):
+		}
+		err := examine(s.ctx, s.client)
+		fault, is := errors.AsType[unfit](err)
+		switch {
+		case is && fault.Error() != said:
+			said = fault.Error()
+			s.log.Error("Redis has become unfit", "error", err)
+		case err == nil && said != "":
+			said = ""
+			s.log.Info("Redis is fit again")
+		}
 	}
-	reply, is := rueidis.IsRedisErr(err)
-	if !is {
-		return err
-	}
-	switch text := reply.Error(); {
-	case strings.HasPrefix(text, "NOAUTH"):
-		return fmt.Errorf("it wants a password, as in redis://user:password@host: %w", err)
-	case strings.HasPrefix(text, "WRONGPASS"):
-		return fmt.Errorf("the user or the password is wrong: %w", err)
-	case strings.HasPrefix(text, "NOPERM"):
-		return fmt.Errorf("the user may not do what is needed: %w", err)
-	case strings.Contains(text, "unknown command") && strings.Contains(text, "HELLO"):
-		return fmt.Errorf("it is too old; it must be %d.0 or newer (or Valkey): %w", oldest, err)
-	}
-	return err
 }

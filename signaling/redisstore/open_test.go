@@ -133,7 +133,9 @@ func TestServersThatCannotKeepRooms(t *testing.T) {
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	locked := redistest.Start(t, "--requirepass", "hidden")
-	evicts := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
+	evicts, evictsSome := redistest.Start(t, "--maxmemory-policy", "allkeys-lru"), redistest.Start(t, "--maxmemory-policy", "volatile-ttl")
+	slow := redistest.Start(t)
+	slow.Do("CLIENT PAUSE 60000 ALL")
 	master := redistest.Start(t)
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.Port))
 	silent, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -156,7 +158,12 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			conn.Close()
 		}
 	}()
+	six, five := release(t, "6.2.19", true), release(t, "5.0.14", false)
 	for name, c := range map[string]struct{ url, want string }{
+		"Redis 6":                    {"redis://" + six, `its version is "6.2.19"; it must be 7.0 or newer`},
+		"Redis 5":                    {"redis://" + five, "it must be 7.0 or newer"},
+		"a server that is slow":      {slow.URL(), "is it overloaded?"},
+		"one that evicts some":       {evictsSome.URL(), "maxmemory-policy is volatile-ttl"},
 		"nobody listens":             {"redis://127.0.0.1:1", "127.0.0.1:1"},
 		"nobody has the name":        {"redis://no-such-host.invalid", "no-such-host.invalid"},
 		"a server that says nothing": {"redis://" + silent.Addr().String(), silent.Addr().String()},
@@ -165,7 +172,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"a wrong password":           {"redis://:wrong@" + locked.Address(), "password is wrong"},
 		"a wrong user":               {"redis://nobody:hidden@" + locked.Address(), "user or the password"},
 		"no TLS there":               {"rediss://" + locked.Address(), "speak TLS"},
-		"one that evicts":            {evicts.URL(), "maxmemory-policy is allkeys-lru"},
+		"one that evicts":            {evicts.URL(), "it must be noeviction (CONFIG SET maxmemory-policy noeviction)"},
 		"a replica":                  {replica.URL(), "replica"},
 		"a database too many":        {master.URL() + "/99", "DB index"},
 		"no sentinel":                {"redis+sentinel://" + master.Address() + "/main", master.Address()},

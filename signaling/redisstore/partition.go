@@ -47,7 +47,7 @@ type listener struct {
 func (s *Store) Watch(ctx context.Context, room, session string, wake func()) (stop func(), err error) {
 	p := s.partitionOf(room)
 	if !p.pulse.answers() {
-		return nil, errSilent
+		return nil, s.counts.failed(errSilent)
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
@@ -58,13 +58,13 @@ func (s *Store) Watch(ctx context.Context, room, session string, wake func()) (s
 	case <-l.ready:
 	case <-ctx.Done():
 		stop()
-		return nil, fmt.Errorf("redisstore: cannot listen to room %s: %w", room, ctx.Err())
+		return nil, fmt.Errorf("redisstore: cannot listen to room %s: %w", room, s.counts.failed(ctx.Err()))
 	}
 	known, err := s.client.Do(ctx, s.client.B().Hexists().Key(p.state(room)).Field("h"+session).Build()).AsBool()
 	switch {
 	case err != nil:
 		stop()
-		return nil, fmt.Errorf("redisstore: watch room %s: %w", room, err)
+		return nil, fmt.Errorf("redisstore: watch room %s: %w", room, s.counts.failed(err))
 	case !known:
 		stop()
 		return nil, store.ErrNoSession

@@ -50,16 +50,18 @@ var refusals = map[string]error{
 func (s *Store) step(ctx context.Context, script *rueidis.Lua, room string, ask []byte) (*msgpack.Reader, store.Due, error) {
 	p := s.partitionOf(room)
 	if !p.pulse.answers() {
-		return nil, 0, errSilent
+		return nil, 0, s.counts.failed(errSilent)
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	asked, told := s.asked(p)
 	keys := []string{p.state(room), p.tag + "l:" + room, p.index(), p.pause()}
 	args := []string{strconv.FormatInt(asked, 10), p.channel(), room, rueidis.BinaryString(ask)}
+	began := clock()
 	text, err := script.Exec(ctx, s.client, keys, args).AsBytes()
+	s.counts.took(clock() - began)
 	if err != nil {
-		return nil, 0, fmt.Errorf("redisstore: step on room %s: %w", room, err)
+		return nil, 0, fmt.Errorf("redisstore: step on room %s: %w", room, s.counts.failed(err))
 	}
 	reply := msgpack.NewReader(text)
 	reply.Array()

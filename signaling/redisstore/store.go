@@ -25,6 +25,7 @@ type Store struct {
 
 	partitions [partitions]partition
 	pulses     pulses
+	counts     counts
 
 	ctx    context.Context // ends with the store
 	cancel context.CancelFunc
@@ -57,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		client.Close()
 		return nil, err
 	}
-	s := &Store{client: client, ears: ears, base: cfg.Prefix + ":" + schema + ":", log: cfg.Logger, spread: client.Mode() == rueidis.ClientModeCluster}
+	s := &Store{client: client, ears: ears, base: cfg.Prefix + ":" + schema + ":", log: cfg.Logger, spread: client.Mode() == rueidis.ClientModeCluster, counts: newCounts()}
 	for i := range s.partitions {
 		p := &s.partitions[i]
 		p.tag = s.base + "{p" + strconv.Itoa(i) + "}:"
@@ -69,6 +70,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.work.Go(s.beat)
+	s.work.Go(func() { s.examineOn(examineTime) })
 	return s, nil
 }
 
@@ -206,7 +208,7 @@ func (s *Store) roomsOf(ctx context.Context, from, to int) (rooms []string, err 
 	for _, list := range lists {
 		names, err := list.AsStrSlice()
 		if err != nil {
-			return nil, fmt.Errorf("redisstore: rooms: %w", err)
+			return nil, fmt.Errorf("redisstore: rooms: %w", s.counts.failed(err))
 		}
 		rooms = append(rooms, names...)
 	}
@@ -219,14 +221,22 @@ func (s *Store) Share(ctx context.Context, name string, value []byte) ([]byte, e
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	key := s.base + "shared:" + name
-	kept, err := s.client.Do(ctx, s.client.B().Set().Key(key).Value(rueidis.BinaryString(value)).Nx().Get().Build()).AsBytes()
-	switch {
-	case rueidis.IsRedisNil(err):
-		return value, nil
-	case err != nil:
-		return nil, fmt.Errorf("redisstore: share %s: %w", name, err)
+	kept, err := s.client.Do(ctx, s.client.B().Get().Key(key).Build()).AsBytes()
+	if !rueidis.IsRedisNil(err) { // mostly: and it can be read when nothing can be written
+		return kept, s.notShared(name, err)
 	}
-	return kept, nil
+	kept, err = s.client.Do(ctx, s.client.B().Set().Key(key).Value(rueidis.BinaryString(value)).Nx().Get().Build()).AsBytes()
+	if rueidis.IsRedisNil(err) {
+		return value, nil
+	}
+	return kept, s.notShared(name, err)
+}
+
+func (s *Store) notShared(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("redisstore: share %s: %w", name, s.counts.failed(err))
 }
 
 // connect makes the client, which connects at once.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,7 +34,7 @@ func TestAServerWhoseMemoryIsFull(t *testing.T) {
 	}
 	server.Do("CONFIG SET maxmemory 1")
 	_, err := alice.send(2, "bob", `"while"`)
-	refusedWith(t, err, "OOM")
+	refusedWith(t, err, "its memory is full: raise its maxmemory: OOM")
 	_, err = s.Join(context.Background(), "another", request("carol", rules()))
 	refusedWith(t, err, "OOM")
 	if got := fmt.Sprint(bob.texts(0)); got != `["before"]` {
@@ -40,6 +42,12 @@ func TestAServerWhoseMemoryIsFull(t *testing.T) {
 	}
 	if _, err := bob.Exchange(context.Background(), bob.ref, store.Exchange{Ack: 1}); err != nil {
 		t.Errorf("an acknowledgement, which frees memory: %v", err)
+	}
+	if secret, err := openAs(t, server.URL(), "full").Share(context.Background(), "secret", nil); err == nil || !strings.Contains(err.Error(), "its memory is full") {
+		t.Errorf("shared is %q, error %v", secret, err)
+	}
+	if got := s.Stats(); !got.Up || got.Errors[reasonFull] != 2 {
+		t.Errorf("the counts are %+v", got)
 	}
 	server.Do("CONFIG SET maxmemory 0")
 	if _, err := alice.send(2, "bob", `"while"`); err != nil {
@@ -63,8 +71,74 @@ func TestAServerThatBecomesAReplica(t *testing.T) {
 	if errors.Is(err, store.ErrNoSession) {
 		return // it has the master's data already
 	}
-	refusedWith(t, err, "READONLY")
+	refusedWith(t, err, "it is a replica, which takes no writes: READONLY")
 }
+
+// What a server that takes no writes has can still be read, and a node be started.
+func TestAServerThatTakesNoWrites(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := openAs(t, server.URL(), "deployment")
+	alice, bob := s.enter(t, "room", "alice", rules()), s.enter(t, "room", "bob", rules())
+	if _, err := alice.send(1, "bob", `"before"`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Share(context.Background(), "secret", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	server.Do("CONFIG SET min-replicas-to-write 1")
+	_, err := alice.send(2, "bob", `"while"`)
+	refusedWith(t, err, "it takes no writes while it has fewer replicas than its min-replicas-to-write: NOREPLICAS")
+	if got := fmt.Sprint(bob.at(openAs(t, server.URL(), "deployment")).texts(0)); got != `["before"]` {
+		t.Errorf("bob has %s", got)
+	}
+	if secret, err := openAs(t, server.URL(), "deployment").Share(context.Background(), "secret", []byte("2")); err != nil || string(secret) != "1" {
+		t.Errorf("shared is %q, error %v", secret, err)
+	}
+	server.Do("CONFIG SET min-replicas-to-write 0")
+	if _, err := alice.send(2, "bob", `"while"`); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAServerThatBecomesUnfitIsLogged(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, server.URL())
+	var lines lines
+	s.log = slog.New(slog.NewTextHandler(&lines, nil))
+	s.work.Go(func() { s.examineOn(10 * time.Millisecond) })
+	server.Do("CONFIG SET maxmemory-policy volatile-lru")
+	await(t, "a line", func() bool { return lines.count("Redis has become unfit") > 0 })
+	if lines.count("CONFIG SET maxmemory-policy noeviction") != 1 {
+		t.Errorf("the log does not say what to do: %s", lines.text())
+	}
+	server.Do("CONFIG SET maxmemory-policy noeviction")
+	await(t, "a line", func() bool { return lines.count("Redis is fit again") == 1 })
+	if n := lines.count("unfit"); n != 1 {
+		t.Errorf("the log says it %d times", n)
+	}
+}
+
+// lines are those of a log.
+type lines struct {
+	mu    sync.Mutex
+	lines strings.Builder // guarded by mu
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.Write(b)
+}
+
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.String()
+}
+
+func (l *lines) count(text string) int { return strings.Count(l.text(), text) }
 
 // Redis closes a connection that listens if more waits on it than its limit: 32 MB by default, which a burst of replies may exceed.
 func TestRepliesAreNotBoundAsMessagesAre(t *testing.T) {
@@ -92,19 +166,17 @@ func TestRepliesAreNotBoundAsMessagesAre(t *testing.T) {
 
 func TestAServerThatIsSlow(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t, "--enable-debug-command", "yes")
+	server := redistest.Start(t)
 	s := open(t, server.URL())
 	alice, bob := s.enter(t, "room", "alice", rules()), s.enter(t, "room", "bob", rules())
-	go server.Try("DEBUG SLEEP 1")
-	time.Sleep(100 * time.Millisecond)
+	server.Do("CLIENT PAUSE 1000 ALL")
 	if _, err := alice.send(1, "bob", `"slow"`); err != nil {
 		t.Errorf("within a step's time: %v", err)
 	}
-	go server.Try("DEBUG SLEEP 2.7")
-	time.Sleep(100 * time.Millisecond)
+	server.Do("CLIENT PAUSE 2700 ALL")
 	began := time.Now()
 	_, err := alice.send(2, "bob", `"slower"`)
-	if err == nil || time.Since(began) > stepTime+time.Second {
+	if err == nil || time.Since(began) > stepTime+time.Second || s.Stats().Errors[reasonTimeout] == 0 {
 		t.Errorf("beyond a step's time: %v after %v", err, time.Since(began))
 	}
 	// What became of it is not known; it is sent again.
@@ -124,7 +196,7 @@ func TestKeysOfAnotherApplication(t *testing.T) {
 	server.Do("SET " + key + " theirs")
 	server.Do("SET parley theirs")
 	_, err := s.Join(context.Background(), "room", request("alice", rules()))
-	refusedWith(t, err, "WRONGTYPE")
+	refusedWith(t, err, "choose another prefix: WRONGTYPE")
 	s.enter(t, "another", "alice", rules())
 	if got := server.Do("GET " + key); got != "theirs" {
 		t.Errorf("their key holds %q", got)
@@ -165,6 +237,29 @@ func TestTwoDeploymentsOnOneRedis(t *testing.T) {
 		if !strings.HasPrefix(key, "one:"+schema+":") && !strings.HasPrefix(key, "two:"+schema+":") {
 			t.Errorf("the key %s has no prefix and version", key)
 		}
+	}
+}
+
+// Databases of one server share its channels: a wake too many does no harm.
+func TestTwoDeploymentsInTwoDatabases(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := openAs(t, server.URL()+"/1", "same"), openAs(t, server.URL()+"/2", "same")
+	alice, bob := one.enter(t, "room", "peer", rules()), two.enter(t, "room", "peer", rules())
+	if len(bob.Peers) != 0 {
+		t.Errorf("the other deployment's peers are shown: %v", bob.Peers)
+	}
+	bob.watched()
+	wakes := alice.watched()
+	if _, err := one.Post(context.Background(), "room", "key", "", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a wake", func() bool { return wakes.Load() > 0 })
+	if got := fmt.Sprint(alice.texts(0), bob.texts(0)); got != "[1] []" {
+		t.Errorf("alice and bob have %s", got)
+	}
+	if err := alice.at(two).renew(); !errors.Is(err, store.ErrNoSession) {
+		t.Errorf("at the other deployment: %v", err)
 	}
 }
 
