@@ -82,6 +82,10 @@ type Timing struct {
 	Attempt   time.Duration // a join may be repeated so long; default 2 min
 	Tombstone time.Duration // why a session ended is remembered so long; default 2 min
 	Slow      time.Duration // a session whose WebSocket or events it acknowledged nothing of for so long ends; default 30 s, more than a heartbeat
+
+	// A WebSocket or a stream of events is replaced by another one, without loss, at an age between nine tenths of this and all of
+	// it: so balancers spread over all servers what was there before some of them. At least 1 s; 0: never.
+	MaxLinkAge time.Duration
 }
 
 // Identity is who makes a request.
@@ -162,6 +166,9 @@ func (c Config) resolved() (Config, error) {
 	}
 	if t.Heartbeat < 10*time.Millisecond {
 		faults = append(faults, fmt.Errorf("Timing.Heartbeat is %v; it must be at least 10ms", t.Heartbeat))
+	}
+	if t.MaxLinkAge != 0 && t.MaxLinkAge < time.Second {
+		faults = append(faults, fmt.Errorf("Timing.MaxLinkAge is %v; it must be at least 1s, or 0 for none", t.MaxLinkAge))
 	}
 	origins := make([]string, len(c.Origins)) // not the caller's
 	for i, origin := range c.Origins {

@@ -70,6 +70,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   []byte
+	closed bool // the connection ends with it
 }
 
 func (r reply) refusal() wire.Error {
@@ -102,7 +103,7 @@ func (s *service) call(method, path string, body []byte, header ...string) reply
 	if err != nil {
 		s.Fatal(err)
 	}
-	return reply{res.StatusCode, res.Header, read}
+	return reply{res.StatusCode, res.Header, read, res.Close}
 }
 
 const asJSON = "application/json"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,7 @@ type link struct {
 	renewal            // of ICE servers
 	delivery stopwatch // of some frames
 	retry    retry     // of a store that could not be reached
+	move     move      // to another link
 
 	mu       sync.Mutex
 	open     bool     // hello is in the queue: guarded by mu, as is all below
@@ -159,6 +161,7 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 		return nil, wire.Refusef(wire.RateLimited, "the session tries %d links already", maxProbes).Over(maxProbes).After(1)
 	}
 	s.links[l] = struct{}{}
+	l.ages()
 	s.mu.Unlock()
 
 	if !t.probe {
@@ -168,7 +171,7 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 	hello := conn.Append(nil, 0, wire.AppendHello(nil, l.fence, attached.Received, attached.Tail, wirePeers(attached.Peers)))
 	l.tell(func() {
 		l.open, l.dirty = true, true
-		l.queue = append(l.queue, hello) // the first: until it is open, nothing else is sent
+		l.queue = slices.Insert(l.queue, 0, hello) // the first: until it is open, nothing else is sent
 	})
 	l.renewICE() // behind hello
 	return l, nil
@@ -230,6 +233,9 @@ func (l *link) close() {
 	}
 	s.mu.Lock()
 	delete(s.links, l)
+	if l.move.item != nil {
+		l.move.item.Stop()
+	}
 	l.discharge()
 	s.mu.Unlock()
 	close(l.gone)
@@ -308,11 +314,6 @@ func (s *Server) turnAway(conn carrier, refusal *wire.Error) {
 	// If the client cannot be told, it finds out by itself.
 	_ = conn.Write(conn.Append(nil, 0, wire.Append(nil, wire.EndedFrame{Kind: wire.KindEnded, Code: refusal.Code, Message: refusal.Message})))
 	conn.Close(refusal.Code.Row().Close, string(refusal.Code))
-}
-
-// drain tells the client to open a link elsewhere.
-func (l *link) drain() {
-	l.finish(wire.DrainFrame{Kind: wire.KindDrain}, wire.Drain)
 }
 
 // beatTime is how often something is to be sent.

@@ -75,10 +75,16 @@ func (s *Server) lostTo() *wire.Error {
 	return wire.Refuse(wire.Rejoin).After(roundUp(s.rejoinIn()))
 }
 
-// rejoinIn is when a session that the store lost is to join again. Those of a server do not come all at once.
+// rejoinIn is when a session that is lost is to join again. Those of a server do not come all at once.
 func (s *Server) rejoinIn() time.Duration {
-	s.mu.Lock()
-	count := len(s.links)
-	s.mu.Unlock()
-	return rand.N(min(max(time.Duration(count)*time.Second/rejoinRate, time.Second), rejoinTime))
+	if window := s.rejoins.Load(); window > 0 { // it is this process that ends
+		return restartTime + time.Duration(s.turns.next()*float64(window))
+	}
+	return time.Duration(s.turns.next() * float64(s.rejoinWindow(time.Second)))
+}
+
+// rejoinWindow is in what time all sessions of this server are to join again: least, or more if there are many.
+func (s *Server) rejoinWindow(least time.Duration) time.Duration {
+	count := s.counts.sessions.Sum() + int64(s.between.count())
+	return max(min(time.Duration(count)*time.Second/rejoinRate, rejoinTime), least)
 }

@@ -16,14 +16,18 @@ const (
 	replyTime  = 10 * time.Second       // to write the answer of a poll
 	activePoll = 500 * time.Millisecond // between short polls while frames come and go
 	idlePoll   = 5 * time.Second
-	activeTime = 10 * time.Second // without frames, until a session counts as idle
-	parkAfter  = time.Second      // that a poll waits in its request before it is parked
+	movedPoll  = 50 * time.Millisecond // after one that was cut short, for another server to answer
+	activeTime = 10 * time.Second      // without frames, until a session counts as idle
+	parkAfter  = time.Second           // that a poll waits in its request before it is parked
 )
 
 // servePoll answers with the frames that wait, at once or when there are some. A poll that names the
 // link of the one before goes on with it; without a link it opens one.
 func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, res resource) *wire.Error {
 	if refusal := s.refusing(); refusal != nil {
+		if s.own {
+			return s.lostTo() // with this process
+		}
 		return refusal
 	}
 	query := r.URL.Query()
@@ -66,6 +70,7 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, res resource)
 		p.clock = s.clock.Item(p.wake)
 		p.clock.Set(earlier(p.until, time.Now().Add(parkAfter)))
 	}
+	moved := s.moved
 	for parkAt := time.Now().Add(parkAfter); ; {
 		reply, refusal, done := p.read(r.Context())
 		switch {
@@ -84,6 +89,8 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, res resource)
 		p.clock.Sooner(p.until)
 		select {
 		case <-p.awake:
+		case <-moved:
+			moved = nil
 		case <-s.drained:
 		case <-r.Context().Done():
 			p.release()
@@ -101,6 +108,7 @@ type poll struct {
 	ice                []json.RawMessage // a frame with fresh servers; nil: none
 	stop               func()            // stops watching
 	clock              *schedule.Item    // nil: it does not wait
+	moves              bool              // it waits no longer than until its moment in a drain
 	awake              chan struct{}     // capacity 1; while it is not parked
 
 	parked atomic.Pointer[parked] // nil: it is not
@@ -138,6 +146,9 @@ func (p *poll) read(ctx context.Context) (wire.PollReply, *wire.Error, bool) {
 	s := p.server
 	result, err := s.store.Exchange(ctx, p.ref, store.Exchange{After: p.after, Max: maxRead, Fence: p.fence, Turn: p.turn})
 	draining := s.refusing() != nil
+	if d := s.moving.Load(); d != nil && !p.moves {
+		p.moves, p.until = true, earlier(p.until, d.moment(s.turns))
+	}
 	switch {
 	case err != nil && lost(err):
 		return wire.PollReply{}, s.lostTo(), true
@@ -146,7 +157,7 @@ func (p *poll) read(ctx context.Context) (wire.PollReply, *wire.Error, bool) {
 	case result.Superseded:
 		return wire.PollReply{}, wire.Refuse(wire.Superseded), true
 	case len(result.Frames) == 0 && draining && s.own:
-		return wire.PollReply{}, wire.Refuse(wire.Rejoin), true
+		return wire.PollReply{}, s.lostTo(), true
 	case len(result.Frames) == 0 && !draining && time.Now().Before(p.until):
 		return wire.PollReply{}, nil, false
 	}
@@ -154,8 +165,14 @@ func (p *poll) read(ctx context.Context) (wire.PollReply, *wire.Error, bool) {
 	reply := wire.PollReply{
 		Link: p.fence, Received: result.Received, Frames: append(s.encodeFrames(result.Frames), p.ice...), Next: idlePoll.Seconds(),
 	}
-	if result.Idle < activeTime {
+	switch {
+	case p.clock != nil && (p.moves || draining):
+		reply.Next = movedPoll.Seconds()
+	case result.Idle < activeTime:
 		reply.Next = activePoll.Seconds()
+	}
+	if p.clock == nil {
+		s.between.expect(time.Duration(reply.Next * float64(time.Second)))
 	}
 	return reply, nil, true
 }

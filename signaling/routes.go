@@ -101,6 +101,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.reply(w, wire.Refusef(wire.BadMethod, "the method is %s, not %s", method, r.Method))
 		return
 	}
+	if s.moving.Load() != nil {
+		w.Header().Set("Connection", "close") // the next request is to go elsewhere
+	}
 	if refusal := serve(w, r, res); refusal != nil {
 		if res.session == "" {
 			s.observe(Event{Kind: JoinRefused, Room: res.room, Code: string(refusal.Code)})

@@ -2,11 +2,12 @@ package signaling
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
@@ -44,8 +45,13 @@ type Server struct {
 	lingering map[carrier]struct{} // guarded by mu; closed, and waiting for the other side's close
 	parked    map[*parked]struct{} // guarded by mu; polls that wait
 	parking   sync.WaitGroup       // of these; added to under mu while serving
+	between   pollers
 
-	drained chan struct{} // closed when the server stops serving: polls that wait are answered
+	turns   *sequence             // when it is somebody's turn
+	moving  atomic.Pointer[drain] // nil: links stay; set under mu while serving
+	moved   chan struct{}         // closed when it is set: polls that wait have a moment then
+	drained chan struct{}         // closed when the server stops serving: polls that wait are answered
+	rejoins atomic.Int64          // time in which all sessions are to join again, in nanoseconds, for they are lost with this process; 0: it serves
 
 	work sync.WaitGroup // goroutines of links and sweeps; added to under mu while not closed
 
@@ -84,6 +90,8 @@ func New(cfg Config) (*Server, error) {
 		strangers: make(map[string]bool),
 		lingering: make(map[carrier]struct{}),
 		parked:    make(map[*parked]struct{}),
+		turns:     newSequence(),
+		moved:     make(chan struct{}),
 		drained:   make(chan struct{}),
 	}
 	s.counts.init()
@@ -94,46 +102,18 @@ func New(cfg Config) (*Server, error) {
 // Shutdown tells every client to go elsewhere, refuses new joins and links, and
 // returns when all links are closed. When ctx ends first it closes the
 // rest as [Server.Close] does, and returns the error of ctx. With rooms in memory clients are told to join
-// again (they come back after a restart); with a shared store, to
-// resume on another server. Peers' connections to each other are not affected.
+// again (they come back after a restart), not all at once, and who polls without waiting is waited for, 5 s at most; with a shared store, to
+// resume on another server: [Server.Drain] before has them do so one after the other. Peers' connections to each other are not affected.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	if s.state == closed {
-		s.mu.Unlock()
-		return ErrServerClosed
-	}
-	s.stopServing(draining)
-	open, polls := slices.Collect(maps.Keys(s.links)), slices.Collect(maps.Keys(s.parked))
-	s.mu.Unlock()
-
-	for _, k := range polls {
-		k.wake()
-	}
-
-	for _, l := range open {
-		if s.own {
-			// Not all at once: whoever starts again should not be overrun.
-			l.end(wire.Rejoin, rand.N(time.Second))
-		} else {
-			l.drain()
-		}
-	}
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		for _, l := range open {
-			<-l.gone
-		}
-		s.parking.Wait()
-	}()
-	var err error
-	select {
-	case <-gone:
-	case <-ctx.Done():
-		err = ctx.Err()
+	open, err := s.dismiss(ctx, time.Second)
+	if errors.Is(err, ErrServerClosed) {
+		return err
 	}
 	s.close()
-	<-gone
+	for _, l := range open {
+		<-l.gone
+	}
+	s.parking.Wait()
 	return err
 }
 
@@ -154,7 +134,6 @@ func (s *Server) close() {
 	for conn := range s.lingering {
 		conns = append(conns, conn)
 	}
-	polls := slices.Collect(maps.Keys(s.parked))
 	s.mu.Unlock()
 
 	s.cancel()
@@ -162,10 +141,17 @@ func (s *Server) close() {
 	for _, conn := range conns {
 		conn.Abort()
 	}
-	for _, k := range polls {
+	for _, k := range s.waiting() {
 		_ = k.conn.Close()
 	}
 	s.work.Wait()
+}
+
+// waiting returns the polls that are parked.
+func (s *Server) waiting() []*parked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.parked))
 }
 
 // stopServing goes on to a later state. s.mu is held.

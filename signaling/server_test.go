@@ -32,7 +32,7 @@ func TestShutdownTellsClientsToJoinAgain(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	for _, l := range []*wsLink{alice, bob} {
-		if d := l.expect(wire.KindEnded); d.Code != wire.Rejoin || d.In < 0 || d.In > 1 {
+		if d := l.expect(wire.KindEnded); d.Code != wire.Rejoin || d.In < 0.5 || d.In > 1.5 {
 			t.Errorf("ended is %+v", d)
 		}
 		l.expectClose(4100)

@@ -134,7 +134,7 @@ var Rows = []Row{
 	{Expired, http.StatusGone, 4112, "the app token has expired; join with a new one"},
 	{ResumedByOther, http.StatusGone, 4012, "the session was resumed by a newer one"},
 	{Rejoin, http.StatusGone, 4100, "the server is going away; join again"},
-	{Drain, http.StatusServiceUnavailable, 4200, "this node is shutting down; open another link"},
+	{Drain, http.StatusServiceUnavailable, 4200, "this link is to be replaced by another one"},
 }
 
 var rowOf = func() map[Code]Row {
