@@ -49,6 +49,7 @@ type flags struct {
 	JWTAudience string   `name:"jwt-audience" help:"Audience that app tokens must name." env:"PARLEY_JWT_AUDIENCE" placeholder:"AUD"`
 
 	limitFlags
+	drainFlags
 
 	found          daemon.Found // how this host is reached
 	turnSecretMade bool         // nobody gave one
@@ -146,6 +147,9 @@ func (f *flags) check() error {
 		return err
 	}
 	if err := f.checkRedis(); err != nil {
+		return err
+	}
+	if err := f.checkDrain(); err != nil {
 		return err
 	}
 	if f.TurnSecret == "" {

@@ -24,11 +24,6 @@ import (
 	"github.com/parley-rtc/parley/web"
 )
 
-const (
-	drainTime = 8 * time.Second // for everything
-	relayTime = 2 * time.Second // of it, for what is being relayed: it cannot be saved, only finished
-)
-
 func main() { daemon.Main(run) }
 
 // run serves until ctx ends, then drains.
@@ -95,7 +90,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 
 	ice := iceServers{urls: urls, keyring: secrets.keyring.Load, kicks: &kicks{now: time.Now}, now: time.Now}
 	cfg := signaling.Config{
-		ICEServers: ice.serve, Limits: flags.limits(), TrustedProxies: flags.proxies, Logger: log,
+		ICEServers: ice.serve, Limits: flags.limits(), Timing: signaling.Timing{MaxLinkAge: flags.MaxLinkAge}, TrustedProxies: flags.proxies, Logger: log,
 		Origins: flags.origins(), AllowOrigin: flags.originOfCertificate(listener.Addr().(*net.TCPAddr).Port, certificates),
 	}
 	if rooms != nil {
@@ -145,17 +140,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		return fmt.Errorf("stopped serving: %w", err)
 	case <-ctx.Done():
 	}
-	log.Info("draining")
-	health.SetReady(false)
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	err = errors.Join(
-		ignoreDeadline(signals.Shutdown(drain)),
-		stun.shutdown(drain),
-		ignoreDeadline(server.Shutdown(drain)),
-		server.Close(), // requests that outlived the drain
-		port.Close(),
-	)
+	all := service{health, signals, stun, server}
+	err = errors.Join(all.stop(ctx, flags.drainFlags, rooms == nil, failed, log), port.Close())
 	log.Info("stopped")
 	return err
 }
@@ -174,15 +160,6 @@ func collectors(signals *signaling.Server, stun relayService, port *oneport.Port
 
 // oneLine joins the faults of a configuration into a line.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
-
-// ignoreDeadline drops the error of a drain that took all its time: what was
-// left has been closed, as it has to be.
-func ignoreDeadline(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil
-	}
-	return err
-}
 
 func newHTTPServer(flags flags, signals http.Handler, health http.Handler, certificates *daemon.Certificates, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()

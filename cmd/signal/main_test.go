@@ -277,6 +277,11 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		"TURN on a port, or so":             {[]string{"--turn-on-listen", "perhaps"}, []string{"--turn-on-listen", "perhaps"}},
 		"a certificate that is not there":   {[]string{"--tls-cert", "/no/cert.pem", "--tls-key", "/no/key.pem"}, []string{"--tls-cert", "/no/cert.pem"}},
 		"a certificate for an address":      {[]string{"--acme-domain", "192.0.2.1"}, []string{"--acme-domain", "192.0.2.1"}},
+		"a drain of less than no time":      {[]string{"--drain-delay=-1s"}, []string{"--drain-delay is -1s", "0s to 10m0s"}},
+		"a drain that is too quick":         {[]string{"--drain-window", "10ms"}, []string{"--drain-window is 10ms", "1s to 1h0m0s"}},
+		"a drain of a day":                  {[]string{"--drain-window", "24h"}, []string{"--drain-window is 24h0m0s", "1s to 1h0m0s"}},
+		"a time without a unit":             {[]string{"--drain-window", "20"}, []string{"--drain-window", "20"}},
+		"links that are old at once":        {[]string{"--max-link-age", "1s"}, []string{"--max-link-age is 1s", "at least 1m0s"}},
 		"a web directory that is not there": {[]string{"--web-dir", "/no/such/dir"}, []string{"--web-dir"}},
 	} {
 		t.Run(name, func(t *testing.T) {
