@@ -25,6 +25,11 @@ need openssl openssl
 need gcc gcc
 need cc libc6-dev
 
+# nginx passes TCP on by a module, which is in its program or beside it.
+if ! nginx -V 2>&1 | grep -q -- '--with-stream ' && ! ls /usr/lib/nginx/modules/ngx_stream_module.so >/dev/null 2>&1; then
+	missing="$missing libnginx-mod-stream"
+fi
+
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

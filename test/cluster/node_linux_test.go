@@ -37,6 +37,7 @@ func TestCluster(t *testing.T) {
 	}
 	t.Run("each request meets any node", testEachRequestMeetsAnyNode)
 	t.Run("clients of a killed node go on elsewhere", testClientsOfAKilledNodeGoOnElsewhere)
+	t.Run("behind balancers", testBalancers)
 	t.Run("Redis is gone for five seconds", testRedisIsGoneForFiveSeconds)
 	t.Run("Redis starts again, empty", testRedisStartsAgainEmpty)
 	t.Run("each request meets a new process", testEachRequestMeetsANewProcess)
@@ -46,6 +47,7 @@ func TestCluster(t *testing.T) {
 type node struct {
 	t       testing.TB
 	address string
+	admin   string // where it has metrics, if it does
 	args    []string
 
 	mu      sync.Mutex

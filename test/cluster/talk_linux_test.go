@@ -31,9 +31,15 @@ type talker struct {
 // enter joins a room, over one kind of link.
 func enter(t testing.TB, room, peer string, kind client.Link, over *http.Client) *talker {
 	t.Helper()
+	return enterAt(t, "http://cluster.test", room, peer, kind, over)
+}
+
+// enterAt joins a room at a server's URL.
+func enterAt(t testing.TB, url, room, peer string, kind client.Link, over *http.Client) *talker {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := client.Join(ctx, "http://cluster.test", room, client.Options{Peer: peer, Link: kind, HTTPClient: over, Logger: quiet()})
+	s, err := client.Join(ctx, url, room, client.Options{Peer: peer, Link: kind, HTTPClient: over, Logger: quiet()})
 	if err != nil {
 		t.Fatalf("%s: %v", peer, err)
 	}
