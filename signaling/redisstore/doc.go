@@ -6,7 +6,7 @@
 //	server, err := signaling.New(signaling.Config{Store: rooms})
 //
 // Every operation is one script on the keys of one room (lua/). All keys of a room carry the same hash tag,
-// {p<hash of the room's name mod 1024>}, so that a Redis Cluster spreads partitions of rooms, and a script finds
+// {p<CRC-32 of the room's name mod 1024>}, so that a Redis Cluster spreads partitions of rooms, and a script finds
 // everything on one server. Wakes go through the partition's shard channel, to which a node listens while
 // it serves one of its rooms. A node has two connections to each server: one over which all steps are pipelined, and one that listens.
 //

@@ -38,6 +38,7 @@ func TestCluster(t *testing.T) {
 	t.Run("each request meets any node", testEachRequestMeetsAnyNode)
 	t.Run("clients of a killed node go on elsewhere", testClientsOfAKilledNodeGoOnElsewhere)
 	t.Run("behind balancers", testBalancers)
+	t.Run("hashing saves messages", testHashingSaves)
 	t.Run("Redis is gone for five seconds", testRedisIsGoneForFiveSeconds)
 	t.Run("Redis starts again, empty", testRedisStartsAgainEmpty)
 	t.Run("each request meets a new process", testEachRequestMeetsANewProcess)
