@@ -62,7 +62,7 @@ func testHashingSaves(t *testing.T) {
 			})
 		}
 		talks.Wait()
-		told[way] = listening(t, redis)
+		told[way] = listenersEach(t, redis)
 		signals := float64(2**savingEach) * float64(len(pairs))
 		t.Logf("%-50s %d rooms: %.2f nodes told of a signal, %.1f µs of the nodes' and %.1f µs of Redis' CPU for each", way, len(pairs), told[way],
 			(c.cpu(t)-nodesBefore).Seconds()*1e6/signals, (redisCPU(t, redis)-redisBefore).Seconds()*1e6/signals)
@@ -109,7 +109,7 @@ func takeTurns(ctx context.Context, t *testing.T, pair [2]*talker, each int64) {
 }
 
 // listening returns how many nodes listen to a partition, of those partitions that anybody listens to.
-func listening(t testing.TB, redis *redistest.Server) float64 {
+func listenersEach(t testing.TB, redis *redistest.Server) float64 {
 	t.Helper()
 	sum := 0
 	for field := range strings.FieldsSeq(redis.Do("CLIENT LIST")) {
