@@ -243,23 +243,33 @@ var linkCases = []Case{
 			from[i] = f.linked(fmt.Sprintf("sender%d", i))
 		}
 		var group sync.WaitGroup
-		for _, s := range from {
+		var over atomic.Bool
+		defer group.Wait()
+		defer over.Store(true)
+		var acknowledged [senders]atomic.Int64
+		for i, s := range from {
 			group.Go(func() {
 				for n := int64(1); n <= frames; n++ {
-					for range 2 { // the second time it is received already
-						result := f.send(s, signal(n, bob, fmt.Sprint(n)))
-						f.equal("refused", result.Refused, []store.Refusal{})
+					for n > acknowledged[i].Load()+2 { // a mailbox has its limit
+						if over.Load() {
+							return
+						}
+						time.Sleep(time.Millisecond)
 					}
-					if n%3 == 0 {
-						time.Sleep(20 * time.Millisecond) // for bob to acknowledge: a mailbox has its limit
+					for range 2 { // the second time it is received already
+						result := f.exchange(s, store.Exchange{Frames: []store.Sent{signal(n, bob, fmt.Sprint(n))}, Renew: true})
+						f.equal("refused", result.Refused, []store.Refusal{})
 					}
 				}
 			})
 		}
 		got := map[string]int64{}
 		after, missing := int64(0), senders*frames
-		for deadline := time.Now().Add(Rules.Lease - moment); missing > 0; {
-			result := f.exchange(bob, store.Exchange{Ack: after, After: after, Max: 1 << 20, Fence: bob.fence})
+		for deadline := time.Now().Add(time.Minute); missing > 0; {
+			result := f.exchange(bob, store.Exchange{Ack: after, After: after, Max: 1 << 20, Fence: bob.fence, Renew: true})
+			for i, s := range from {
+				acknowledged[i].Store(got[s.Peer])
+			}
 			for _, frame := range result.Frames {
 				f.equal("number", frame.N, after+1)
 				after = frame.N
@@ -275,6 +285,5 @@ var linkCases = []Case{
 			}
 			time.Sleep(time.Millisecond)
 		}
-		group.Wait()
 	})},
 }
