@@ -21,9 +21,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// schema is the version of keys and values. It changes with whatever an older release could not read.
-const schema = "1"
-
 var prefixes = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // Check returns what is wrong with the configuration, as far as that can be told without asking anybody.

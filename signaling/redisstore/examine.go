@@ -57,25 +57,17 @@ func fit(info string, cluster bool) error {
 	return nil
 }
 
-// examineOn looks at the servers now and then until the store is closed, and says in the log when one has become unfit, and when it is fit again. Rooms go
-// on meanwhile: to end them all would be worse.
-func (s *Store) examineOn(every time.Duration) {
-	said := ""
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-time.After(every):
-		}
-		err := examine(s.ctx, s.client)
-		fault, is := errors.AsType[unfit](err)
-		switch {
-		case is && fault.Error() != said:
-			said = fault.Error()
-			s.log.Error("Redis has become unfit", "error", err)
-		case err == nil && said != "":
-			said = ""
-			s.log.Info("Redis is fit again")
-		}
+// lookAt examines the servers once more; said is what the log says of them already.
+func (s *Store) lookAt(said string) string {
+	err := examine(s.ctx, s.client)
+	fault, is := errors.AsType[unfit](err)
+	switch {
+	case is && fault.Error() != said:
+		s.log.Error("Redis has become unfit", "error", err)
+		return fault.Error()
+	case err == nil && said != "":
+		s.log.Info("Redis is fit again")
+		return ""
 	}
+	return said
 }

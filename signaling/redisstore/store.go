@@ -19,7 +19,9 @@ import (
 type Store struct {
 	client rueidis.Client
 	ears   rueidis.Client // listens: Redis closes a connection that does as soon as some megabytes wait on it, which replies may
-	base   string         // of all keys
+	prefix string         // of this deployment
+	schema int            // of this release
+	base   string         // of all keys, made of both
 	log    *slog.Logger
 	spread bool // over several servers: a Redis Cluster
 
@@ -36,7 +38,9 @@ var _ store.Store = (*Store)(nil)
 
 // Open connects to a Redis, and refuses one that cannot keep rooms: too old, a replica, or one that evicts keys. Ctx bounds
 // the attempt. Close the store when the server that uses it is closed.
-func Open(ctx context.Context, cfg Config) (*Store, error) {
+func Open(ctx context.Context, cfg Config) (*Store, error) { return openSchema(ctx, cfg, schema) }
+
+func openSchema(ctx context.Context, cfg Config, schema int) (*Store, error) {
 	cfg, err := cfg.resolved()
 	if err != nil {
 		return nil, err
@@ -58,7 +62,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		client.Close()
 		return nil, err
 	}
-	s := &Store{client: client, ears: ears, base: cfg.Prefix + ":" + schema + ":", log: cfg.Logger, spread: client.Mode() == rueidis.ClientModeCluster, counts: newCounts()}
+	s := &Store{
+		client: client, ears: ears, prefix: cfg.Prefix, schema: schema, base: cfg.Prefix + ":" + strconv.Itoa(schema) + ":",
+		log: cfg.Logger, spread: client.Mode() == rueidis.ClientModeCluster, counts: newCounts(),
+	}
 	for i := range s.partitions {
 		p := &s.partitions[i]
 		p.tag = s.base + "{p" + strconv.Itoa(i) + "}:"
@@ -70,7 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.work.Go(s.beat)
-	s.work.Go(func() { s.examineOn(examineTime) })
+	s.work.Go(func() { s.look(examineTime) })
 	return s, nil
 }
 

@@ -107,7 +107,7 @@ func TestAServerThatBecomesUnfitIsLogged(t *testing.T) {
 	s := open(t, server.URL())
 	var lines lines
 	s.log = slog.New(slog.NewTextHandler(&lines, nil))
-	s.work.Go(func() { s.examineOn(10 * time.Millisecond) })
+	s.work.Go(func() { s.look(10 * time.Millisecond) })
 	server.Do("CONFIG SET maxmemory-policy volatile-lru")
 	await(t, "a line", func() bool { return lines.count("Redis has become unfit") > 0 })
 	if lines.count("CONFIG SET maxmemory-policy noeviction") != 1 {
@@ -234,7 +234,7 @@ func TestTwoDeploymentsOnOneRedis(t *testing.T) {
 		t.Errorf("another node is told %s, error %v", again, err)
 	}
 	for key := range strings.FieldsSeq(server.Do("EVAL \"return table.concat(redis.call('KEYS', '*'), ' ')\" 0")) {
-		if !strings.HasPrefix(key, "one:"+schema+":") && !strings.HasPrefix(key, "two:"+schema+":") {
+		if !strings.HasPrefix(key, "one:1:") && !strings.HasPrefix(key, "two:1:") {
 			t.Errorf("the key %s has no prefix and version", key)
 		}
 	}
