@@ -39,7 +39,11 @@ func (s *stay) frame(l *link, f wire.Downlink, size int) {
 		s.keepICE(f)
 	case wire.KindDrain:
 		l.drained = true
-		s.fail(l, now, refusal(wire.Drain, ""))
+		if l == s.current && f.In > 0 {
+			s.leave(l, now, seconds(f.In))
+		} else {
+			s.fail(l, now, refusal(wire.Drain, ""))
+		}
 	case wire.KindSuperseded:
 		s.closed(l, now, refusal(wire.Superseded, ""), 0)
 	case wire.KindEnded:
@@ -59,6 +63,8 @@ func (s *stay) frame(l *link, f wire.Downlink, size int) {
 func (s *stay) closed(l *link, now time.Time, why *Error, in time.Duration) {
 	switch {
 	case s.said(why, in):
+	case why.Code == string(wire.Superseded) && l == s.current && l.drained && s.posts.using != nil:
+		s.drop(l) // by the one that takes its place; the answer that says so is on its way
 	case why.Code == string(wire.Superseded) && l == s.current:
 		s.superseded(l, now)
 	case why.Code == string(wire.Superseded):

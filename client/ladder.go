@@ -31,8 +31,9 @@ type link struct {
 	proof  time.Time // when it proves, or proved, itself; zero: not before more is heard
 	gone   bool
 
-	drained bool // the server closes it: not its own fault
-	late    bool // a newer link was opened beside it: also not
+	drained bool      // the server closes it: not its own fault
+	leaves  time.Time // at the latest, then
+	late    bool      // a newer link was opened beside it: also not
 
 	ctx    context.Context // ends with the link
 	cancel context.CancelFunc
@@ -57,7 +58,8 @@ func (s *stay) climb(now time.Time, due *alarm) {
 	for _, kind := range []Link{WebSocket, Events} {
 		r := &s.rungs[kind]
 		switch {
-		case s.opts.Link != Auto && s.opts.Link != kind, r.link != nil, s.current != nil && s.current.kind <= kind:
+		case s.opts.Link != Auto && s.opts.Link != kind, r.link != nil:
+		case s.current != nil && (s.current.kind < kind || s.current.kind == kind && !s.current.drained):
 		case now.Before(r.next):
 			due.by(r.next)
 		default:
@@ -67,7 +69,7 @@ func (s *stay) climb(now time.Time, due *alarm) {
 }
 
 func (s *stay) open(kind Link, now time.Time) *link {
-	l := &link{kind: kind, probe: s.opts.Link == Auto, opened: now, heard: now}
+	l := &link{kind: kind, probe: s.opts.Link == Auto || s.current != nil, opened: now, heard: now}
 	l.ctx, l.cancel = context.WithCancel(s.ctx)
 	carry := s.runEvents
 	if kind == WebSocket {
@@ -91,6 +93,13 @@ func (s *stay) open(kind Link, now time.Time) *link {
 		}
 	})
 	return l
+}
+
+// leave has another link take the place of the one in use, which the server is about to close, and which goes on until then.
+func (s *stay) leave(l *link, now time.Time, in time.Duration) {
+	l.leaves = now.Add(in)
+	r := &s.rungs[l.kind]
+	r.link, r.failures, r.next = nil, 0, now
 }
 
 // hello takes in that a link is open.
@@ -124,6 +133,16 @@ func (s *stay) proved(l *link, now time.Time) {
 // watch puts links that proved themselves into use, and gives up those that do not work.
 func (s *stay) watch(now time.Time, due *alarm) {
 	pace := s.opts.pace
+	if l := s.current; l != nil && !l.leaves.IsZero() {
+		switch {
+		case now.Before(l.leaves):
+			due.by(l.leaves)
+		case l.gone:
+			s.lose(l, now, refusal(wire.Drain, ""))
+		default:
+			s.fail(l, now, refusal(wire.Drain, ""))
+		}
+	}
 	for _, kind := range []Link{WebSocket, Events} {
 		l := s.rungs[kind].link
 		if l == nil || l == s.posts.using {
@@ -180,6 +199,9 @@ func (s *stay) replace(l *link, now time.Time) {
 // enterUse makes a link the one in use.
 func (s *stay) enterUse(l *link, now time.Time) {
 	old := s.current
+	if old != nil && old != l && old.drained {
+		s.drop(old)
+	}
 	s.current, l.used = l, now
 	s.polls.stop(s, now)
 	for kind := range s.rungs {
@@ -199,6 +221,9 @@ func (s *stay) enterUse(l *link, now time.Time) {
 
 // drop lets go of a link without judging it.
 func (s *stay) drop(l *link) {
+	if l.gone {
+		return
+	}
 	l.gone = true
 	l.cancel()
 	if r := &s.rungs[l.kind]; r.link == l {
@@ -234,16 +259,24 @@ func (s *stay) fail(l *link, now time.Time, why error) {
 		}
 	}
 	s.log.Debug("link failed", "link", l.kind.String(), "error", why)
-	if !inUse {
-		return
+	switch {
+	case inUse:
+		s.lose(l, now, why)
+	case s.current != nil && s.current.gone:
+		s.lose(s.current, now, why) // what was to take its place did not
 	}
+}
+
+// lose goes on without the link in use.
+func (s *stay) lose(l *link, now time.Time, why error) {
+	s.drop(l)
 	s.log.Info("link lost", "link", l.kind.String(), "error", why)
 	s.current = nil
 	s.up.rewind()
 	s.setLink(Auto)
 	s.polls.begin(now)
 	if s.opts.Link == Auto {
-		if at := now.Add(pace.eventsAfter); l.kind != Events && s.rungs[Events].next.Before(at) {
+		if at := now.Add(s.opts.pace.eventsAfter); l.kind != Events && s.rungs[Events].next.Before(at) {
 			s.rungs[Events].next = at
 		}
 	}

@@ -35,6 +35,9 @@ func (s *stay) write(now time.Time, due *alarm) {
 	if l := s.rungs[WebSocket].link; l != nil {
 		s.writeWebSocket(l, now, due)
 	}
+	if l := s.current; l != nil && l.kind == WebSocket && l.drained {
+		s.writeWebSocket(l, now, due) // until the other one takes its place
+	}
 	p := &s.posts
 	onWebSocket := s.opts.Link == WebSocket || s.current != nil && s.current.kind == WebSocket
 	if onWebSocket && !p.busy && s.stuck() {
