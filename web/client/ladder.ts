@@ -162,6 +162,7 @@ export class Ladder {
     this.#cancel()
     this.#polls.stop()
     for (const { stream } of this.#rungs) stream?.link?.close()
+    this.#current?.link?.close()
     this.#seat.leave()
   }
 
@@ -171,6 +172,7 @@ export class Ladder {
     const now = this.#env.clock.now()
     this.#due = now + longest
     for (const { stream } of this.#rungs) if (stream !== null && stream !== this.#using) this.#watch(stream, now)
+    if (this.#current !== null) this.#watch(this.#current, now) // which another one may be about to replace
     for (const rung of this.#rungs) this.#climb(rung, now)
     if (this.#mayPoll && this.#current === null) this.#by(this.#polls.poll(now, this.#isShort))
     const socket = this.#isSocket ? this.#current!.link : null
@@ -209,7 +211,7 @@ export class Ladder {
 
   /** Opens a link of a better kind than the one in use, when it is time. */
   #climb(rung: Rung, now: number): void {
-    if (rung.stream !== null || this.#isSocket) return
+    if (rung.stream !== null || (this.#isSocket && rung.kind === 'events')) return
     if (now < rung.next) this.#by(rung.next)
     else if (rung.kind === 'websocket' || this.#seat.isTaken) this.#open(rung, now)
     else this.#seat.ask()
@@ -281,6 +283,7 @@ export class Ladder {
 
   #enterUse(stream: Stream): void {
     const old = this.#current
+    old?.link?.close()
     this.#current = stream
     stream.used = stream.heard = this.#env.clock.now()
     this.#polls.stop()
@@ -305,7 +308,7 @@ export class Ladder {
   /** Lets go of a link without judging it. */
   #drop(stream: Stream): void {
     stream.link?.close()
-    stream.rung.stream = null
+    if (stream.rung.stream === stream) stream.rung.stream = null
     if (this.#using !== stream) return
     this.#useNone()
     this.#mayStray() // the POST that says so may be under way
@@ -316,7 +319,7 @@ export class Ladder {
   }
 
   #isGone(stream: Stream): boolean {
-    return this.#over || stream.rung.stream !== stream
+    return this.#over || (stream.rung.stream !== stream && stream !== this.#current)
   }
 
   #random(): number {
@@ -363,8 +366,9 @@ export class Ladder {
 
   #closed(stream: Stream, error: SignalError): void {
     if (this.#isGone(stream)) return
-    const isOurs = stream !== this.#current || this.#using !== null || this.#env.clock.now() < this.#strays
-    if (error.code === 'superseded' && isOurs) this.#tooLate(stream)
+    const isOld = error.code === 'superseded'
+    if (isOld && stream === this.#current && this.#using !== null) stream.link?.close() // that it was replaced is about to be answered
+    else if (isOld && (stream !== this.#current || this.#env.clock.now() < this.#strays)) this.#tooLate(stream)
     else if (endsSession(error)) this.#end(error)
     else this.#fail(stream, error)
   }
@@ -478,8 +482,9 @@ export class Ladder {
         if (frame.retryAfter) this.#uplink.hold(frame.retryAfter)
         return
       case 'drain':
-        // The link goes on until another one replaces it, within half of the time that is left.
-        stream.leaves = now + this.#random() * frame.in * 500
+        // The link goes on until another one, which is opened at once, replaces it.
+        stream.leaves = now + frame.in * 1000
+        if (stream === this.#current) stream.rung.renew(now)
         return
       case 'superseded':
         return this.#closed(stream, new SignalError('superseded', superseded))

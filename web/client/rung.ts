@@ -43,6 +43,12 @@ export class Rung {
     })
   }
 
+  /** Has another stream opened, beside the one there was. */
+  renew(now: number): void {
+    this.stream = null
+    this.next = now
+  }
+
   /** Takes note of a failure. A link that was good, or whose fault it was not, is followed by another at once. */
   failed(now: number, wasGood: boolean, random: number): void {
     if (wasGood) {
