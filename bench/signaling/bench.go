@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/contender"
 )
 
 // bench is one run.

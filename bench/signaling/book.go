@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"os"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
-	"github.com/parley-rtc/parley/bench/signaling/internal/sample"
+	"github.com/parley-rtc/parley/bench/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/sample"
 )
 
 // book holds every result: what was measured of which server, once per round.

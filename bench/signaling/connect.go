@@ -6,8 +6,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
-	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
+	"github.com/parley-rtc/parley/bench/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/dialect"
 )
 
 const connectPace = 500 // connects a second

@@ -5,7 +5,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/contender"
 )
 
 // figure is something that Parley is to reach.

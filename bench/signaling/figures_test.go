@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/contender"
 )
 
 func TestFigures(t *testing.T) {

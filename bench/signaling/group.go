@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
-	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
+	"github.com/parley-rtc/parley/bench/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/dialect"
 )
 
 // group is clients that come, and then only answer the server.

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
-	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
-	"github.com/parley-rtc/parley/bench/signaling/internal/serve"
+	"github.com/parley-rtc/parley/bench/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/dialect"
+	"github.com/parley-rtc/parley/bench/internal/serve"
 )
 
 const idlePace = 1500 // connections a second

@@ -5,7 +5,7 @@ package main
 import (
 	"net/http"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
+	"github.com/parley-rtc/parley/bench/internal/dialect"
 )
 
 // streamEvents joins and stays on a stream of server-sent events.

@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
-	"github.com/parley-rtc/parley/bench/signaling/internal/serve"
+	"github.com/parley-rtc/parley/bench/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/serve"
 )
 
 func main() {
@@ -92,7 +92,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	switch contender.Kind(*child) {
 	case "":
 	case contender.Parley:
-		return serve.Parley(ctx, *listen, *heartbeat)
+		return serve.Parley(ctx, *listen, *heartbeat, "")
 	case contender.Bare:
 		return serve.Bare(ctx, *listen)
 	default:

@@ -14,7 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/flow"
 	"github.com/parley-rtc/parley/internal/leaktest"
 )
 
@@ -87,12 +88,12 @@ func TestAnOpenLoop(t *testing.T) {
 	const rate = 200
 	b := newBench(small(contender.Parley), new(bytes.Buffer))
 	for name, connect := range map[string]connecter{
-		"pairs": func(k contender.Kind, server *contender.Process) (*flow, error) {
+		"pairs": func(k contender.Kind, server *contender.Process) (*flow.Flow, error) {
 			return pairFlow(k, server, 2, candidate)
 		},
-		"room": func(k contender.Kind, server *contender.Process) (*flow, error) { return roomFlow(k, server, 2) },
+		"room": func(k contender.Kind, server *contender.Process) (*flow.Flow, error) { return roomFlow(k, server, 2) },
 	} {
-		b.eachRound(context.Background(), name, connect, load{pace: rate, warm: 100 * time.Millisecond, window: 2 * time.Second})
+		b.eachRound(context.Background(), name, connect, flow.Load{Pace: rate, Warm: 100 * time.Millisecond, Window: 2 * time.Second})
 		got, ok := b.results.get(name+", frames/s", contender.Parley)
 		refused, _ := b.results.get(name+", refused, %", contender.Parley)
 		// On a machine without time to spare there can be fewer, and more again later.

@@ -10,8 +10,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
-	"github.com/parley-rtc/parley/bench/signaling/internal/dialect"
+	"github.com/parley-rtc/parley/bench/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/dialect"
+	"github.com/parley-rtc/parley/bench/internal/flow"
 )
 
 const (
@@ -27,11 +28,11 @@ const (
 )
 
 // connecter connects the clients of a flow.
-type connecter func(contender.Kind, *contender.Process) (*flow, error)
+type connecter func(contender.Kind, *contender.Process) (*flow.Flow, error)
 
 func (b *bench) pairScenario(ctx context.Context) {
 	connect := func(size int) connecter {
-		return func(kind contender.Kind, server *contender.Process) (*flow, error) {
+		return func(kind contender.Kind, server *contender.Process) (*flow.Flow, error) {
 			return pairFlow(kind, server, b.sizes.pairs, size)
 		}
 	}
@@ -46,7 +47,7 @@ func (b *bench) pairScenario(ctx context.Context) {
 }
 
 func (b *bench) roomScenario(ctx context.Context) {
-	connect := func(kind contender.Kind, server *contender.Process) (*flow, error) {
+	connect := func(kind contender.Kind, server *contender.Process) (*flow.Flow, error) {
 		return roomFlow(kind, server, b.sizes.peers)
 	}
 	b.relay(ctx, fmt.Sprintf("room/%d peers", b.sizes.peers), roomFlight, b.sizes.peers-1, connect)
@@ -55,16 +56,16 @@ func (b *bench) roomScenario(ctx context.Context) {
 // relay measures a kind of flow: first as much of it as each server can take, then as much as the best rival can take,
 // and half of that. Each message is delivered to so many.
 func (b *bench) relay(ctx context.Context, name string, inFlight, deliveries int, connect connecter) {
-	l := load{inFlight: inFlight, warm: b.sizes.flowWarm, window: b.window}
+	l := flow.Load{InFlight: inFlight, Warm: b.sizes.flowWarm, Window: b.window}
 	b.eachRound(ctx, name+", "+saturated, connect, l)
 	_, most, ok := b.results.best(name+", "+saturated+", frames/s", true)
 	if !ok {
 		return // no rival to measure against
 	}
-	l.inFlight = 0
-	l.pace = most / 2 / float64(deliveries)
+	l.InFlight = 0
+	l.Pace = most / 2 / float64(deliveries)
 	b.eachRound(ctx, name+", "+atHalfRivals, connect, l)
-	l.pace = most / float64(deliveries)
+	l.Pace = most / float64(deliveries)
 	b.eachRound(ctx, name+", "+atRivals, connect, l)
 }
 
@@ -79,12 +80,12 @@ func (b *bench) profilePair(ctx context.Context, server *contender.Process, conn
 	go func() {
 		profiled <- server.Profile(ctx, fmt.Sprintf("profile?seconds=%d", seconds), filepath.Join(b.profile, "pair-cpu.pprof"))
 	}()
-	_, err = f.run(ctx, server, load{inFlight: pairFlight, warm: time.Second, window: seconds * time.Second})
+	_, err = f.Run(ctx, flow.Load{InFlight: pairFlight, Warm: time.Second, Window: seconds * time.Second}, server)
 	return errors.Join(err, <-profiled)
 }
 
 // eachRound measures every server that relays, one after the other, as often as there are rounds.
-func (b *bench) eachRound(ctx context.Context, name string, connect connecter, l load) {
+func (b *bench) eachRound(ctx context.Context, name string, connect connecter, l flow.Load) {
 	for range b.rounds {
 		for _, kind := range b.relays() {
 			b.with(ctx, name, kind, 0, func(server *contender.Process) error {
@@ -92,17 +93,17 @@ func (b *bench) eachRound(ctx context.Context, name string, connect connecter, l
 				if err != nil {
 					return err
 				}
-				r, err := f.run(ctx, server, l)
+				r, err := f.Run(ctx, l, server)
 				if err != nil {
 					return err
 				}
-				b.results.add(name+", frames/s", kind, r.rate)
-				b.results.add(name+", frames per CPU-second", kind, r.perCPU)
-				b.results.add(name+", p50, ms", kind, r.p50)
-				b.results.add(name+", p99, ms", kind, r.p99)
-				b.results.add(name+", refused, %", kind, r.refused)
-				b.results.add(name+", cores of the server", kind, r.cores)
-				b.results.add(name+", cores of the generator", kind, r.generator)
+				b.results.add(name+", frames/s", kind, r.Rate())
+				b.results.add(name+", frames per CPU-second", kind, r.PerCPU(r.Used[0]))
+				b.results.add(name+", p50, ms", kind, r.P50)
+				b.results.add(name+", p99, ms", kind, r.P99)
+				b.results.add(name+", refused, %", kind, r.Refused)
+				b.results.add(name+", cores of the server", kind, r.Cores(r.Used[0]))
+				b.results.add(name+", cores of the generator", kind, r.Cores(r.Generator))
 				return nil
 			})
 		}
@@ -110,54 +111,46 @@ func (b *bench) eachRound(ctx context.Context, name string, connect connecter, l
 }
 
 // pairFlow connects pairs that send to each other, both ways.
-func pairFlow(kind contender.Kind, server *contender.Process, pairs, size int) (*flow, error) {
-	f := new(flow)
+func pairFlow(kind contender.Kind, server *contender.Process, pairs, size int) (*flow.Flow, error) {
+	f := new(flow.Flow)
 	for i := range 2 * pairs {
 		at := place(server, i)
 		at.Buffer, at.Relays = 0, true
 		c, err := dialect.Connect(kind, at)
 		if err != nil {
-			f.stop()
+			f.Stop()
 			return nil, err
 		}
-		f.clients = append(f.clients, c)
+		f.Clients = append(f.Clients, c)
 	}
-	for i, c := range f.clients {
-		to := f.clients[i^1].ID()
-		f.sources = append(f.sources, &source{
-			send:  func(data []byte) error { return c.Signal(to, data) },
-			data:  stamped(i, size),
-			paces: i ^ 1,
-		})
+	for i, c := range f.Clients {
+		to := f.Clients[i^1].ID()
+		f.Add(i^1, size, func(data []byte) error { return c.Signal(to, data) })
 	}
 	return f, nil
 }
 
 // roomFlow connects a room whose peers send to all.
-func roomFlow(kind contender.Kind, server *contender.Process, peers int) (*flow, error) {
-	f := new(flow)
+func roomFlow(kind contender.Kind, server *contender.Process, peers int) (*flow.Flow, error) {
+	f := new(flow.Flow)
 	for i := range peers {
 		c, err := dialect.Connect(kind, dialect.Place{
 			Address: server.Address, Room: "the-room", Peer: fmt.Sprintf("peer-%06d", i), Relays: true,
 		})
 		if err != nil {
-			f.stop()
+			f.Stop()
 			return nil, err
 		}
-		f.clients = append(f.clients, c)
+		f.Clients = append(f.Clients, c)
 	}
-	for i, c := range f.clients {
+	for i, c := range f.Clients {
 		var others []string
-		for j, other := range f.clients {
+		for j, other := range f.Clients {
 			if j != i {
 				others = append(others, other.ID())
 			}
 		}
-		f.sources = append(f.sources, &source{
-			send:  func(data []byte) error { return c.Broadcast(others, data) },
-			data:  stamped(i, roomSize),
-			paces: (i + 1) % peers,
-		})
+		f.Add((i+1)%peers, roomSize, func(data []byte) error { return c.Broadcast(others, data) })
 	}
 	return f, nil
 }

@@ -51,7 +51,15 @@ var arrows = map[string][]string{
 	"relay/internal/policy": {},
 	"relay/internal/turn":   {"relay/internal/policy"},
 
-	"bench/internal/gauge": {},
+	"bench/internal/contender": {"bench/internal/gauge", "bench/internal/serve"},
+	"bench/internal/dialect":   {"bench/internal/contender", "bench/internal/rawws", "internal/wire"},
+	"bench/internal/flow":      {"bench/internal/dialect", "bench/internal/gauge", "bench/internal/sample"},
+	"bench/internal/gauge":     {},
+	"bench/internal/rawws":     {},
+	"bench/internal/sample":    {},
+	"bench/internal/serve":     {"signaling", "signaling/redisstore"},
+
+	"bench/cluster": {"bench/internal/contender", "bench/internal/dialect", "bench/internal/flow", "bench/internal/gauge", "bench/internal/sample", "bench/internal/serve"},
 
 	"bench/relay":                    {"bench/internal/gauge", "bench/relay/internal/allocate", "bench/relay/internal/contender", "bench/relay/internal/lab", "bench/relay/internal/load", "bench/relay/internal/pion", "bench/relay/internal/results", "bench/relay/internal/soak"},
 	"bench/relay/internal/allocate":  {},
@@ -62,12 +70,7 @@ var arrows = map[string][]string{
 	"bench/relay/internal/results":   {"bench/relay/internal/contender", "bench/relay/internal/load"},
 	"bench/relay/internal/soak":      {"bench/internal/gauge", "bench/relay/internal/contender", "bench/relay/internal/lab", "bench/relay/internal/load"},
 
-	"bench/signaling":                    {"bench/internal/gauge", "bench/signaling/internal/contender", "bench/signaling/internal/dialect", "bench/signaling/internal/sample", "bench/signaling/internal/serve"},
-	"bench/signaling/internal/contender": {"bench/internal/gauge", "bench/signaling/internal/serve"},
-	"bench/signaling/internal/dialect":   {"bench/signaling/internal/contender", "bench/signaling/internal/rawws", "internal/wire"},
-	"bench/signaling/internal/rawws":     {},
-	"bench/signaling/internal/sample":    {},
-	"bench/signaling/internal/serve":     {"signaling"},
+	"bench/signaling": {"bench/internal/contender", "bench/internal/dialect", "bench/internal/flow", "bench/internal/sample", "bench/internal/serve"},
 
 	"client":             {"internal/wire"},
 	"client/peers":       {"client"},

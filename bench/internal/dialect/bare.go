@@ -6,7 +6,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/rawws"
+	"github.com/parley-rtc/parley/bench/internal/rawws"
 )
 
 // bareClient is a client of the server that only echoes.

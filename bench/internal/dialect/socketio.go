@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/rawws"
+	"github.com/parley-rtc/parley/bench/internal/rawws"
 )
 
 // Packets of Engine.IO 4, and of Socket.IO 5 in its messages.

@@ -46,6 +46,16 @@ type Field struct {
 	Profiled bool // servers written in Go note where memory was taken more often than usual
 }
 
+// Redis starts a redis-server that keeps nothing on disk, on the cores of the generator.
+func (f Field) Redis(ctx context.Context) (*Process, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	command := exec.CommandContext(ctx, "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--loglevel", "warning")
+	return Launch(ctx, "redis-server", "127.0.0.1:"+port, command)
+}
+
 // Pin gives this process all cores but the one of the servers, if there is a core to spare and taskset.
 func (f *Field) Pin() error {
 	if _, err := exec.LookPath("taskset"); err != nil || runtime.NumCPU() < 2 {
@@ -60,9 +70,9 @@ func (f *Field) Pin() error {
 	return nil
 }
 
-// Start starts a server. Heartbeat is Parley's; 0: the default.
-func (f Field) Start(ctx context.Context, kind Kind, heartbeat time.Duration) (*Process, error) {
-	port, err := freePort()
+// Start starts a server. Heartbeat is Parley's; 0: the default. More are arguments of one that is written in Go.
+func (f Field) Start(ctx context.Context, kind Kind, heartbeat time.Duration, more ...string) (*Process, error) {
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +85,7 @@ func (f Field) Start(ctx context.Context, kind Kind, heartbeat time.Duration) (*
 			return nil, err
 		}
 		command = []string{self, "-serve", string(kind), "-listen", address, "-heartbeat", heartbeat.String()}
+		command = append(command, more...)
 		env = environ("GOGC=" + f.GOGC)
 		if f.Profiled {
 			env = append(env, "GODEBUG=memprofilerate=8192")
@@ -87,7 +98,7 @@ func (f Field) Start(ctx context.Context, kind Kind, heartbeat time.Duration) (*
 	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = env
-	return start(ctx, kind, address, cmd)
+	return Launch(ctx, kind, address, cmd)
 }
 
 // node returns the command of a rival.

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/rawws"
+	"github.com/parley-rtc/parley/bench/internal/rawws"
 	"github.com/parley-rtc/parley/internal/wire"
 )
 
@@ -58,12 +58,17 @@ func parley(at Place) (*ParleyClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	offer := "Sec-WebSocket-Protocol: parley.v1, parley.secret." + session.Secret + "\r\n"
-	ws, err := rawws.Dial(at.Address, session.Path+"/ws", offer, at.buffer())
+	return session.WebSocket(at.buffer())
+}
+
+// WebSocket opens a WebSocket that reads into a buffer of that size.
+func (s Session) WebSocket(buffer int) (*ParleyClient, error) {
+	offer := "Sec-WebSocket-Protocol: parley.v1, parley.secret." + s.Secret + "\r\n"
+	ws, err := rawws.Dial(s.Address, s.Path+"/ws", offer, buffer)
 	if err != nil {
 		return nil, err
 	}
-	c := &ParleyClient{Session: session, ws: ws}
+	c := &ParleyClient{Session: s, ws: ws}
 	hello, err := ws.Read()
 	if err == nil && !bytes.HasPrefix(hello, []byte(`{"kind":"hello"`)) {
 		err = fmt.Errorf("the first frame is %.100s", hello)
@@ -90,6 +95,19 @@ func (c *ParleyClient) Signal(to string, data []byte) error {
 func (c *ParleyClient) Broadcast(_ []string, data []byte) error {
 	c.begin("broadcast")
 	return c.end(`,"data":`, data)
+}
+
+// Leave ends the session, and returns when the server has closed the WebSocket.
+func (c *ParleyClient) Leave() error {
+	c.begin("leave")
+	if err := c.ws.Write(append(c.up, '}')); err != nil {
+		return err
+	}
+	for {
+		if _, err := c.frame(); err != nil {
+			return nil // closed
+		}
+	}
 }
 
 func (c *ParleyClient) begin(kind string) {

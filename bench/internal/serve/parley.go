@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/signaling"
+	"github.com/parley-rtc/parley/signaling/redisstore"
 )
 
 // limits are as large as a load generator on one address needs them.
@@ -18,20 +19,30 @@ func limits() signaling.Limits {
 	return signaling.Limits{PerAddress: plenty, Rate: plenty, Burst: plenty, JoinRate: plenty, JoinBurst: plenty}
 }
 
-// Parley serves the signaling service until ctx ends. Heartbeat 0 is the default.
-func Parley(ctx context.Context, address string, heartbeat time.Duration) error {
+// Parley serves the signaling service until ctx ends. Heartbeat 0 is the default. The rooms are in the Redis of that URL, or in the
+// process if it is empty.
+func Parley(ctx context.Context, address string, heartbeat time.Duration, redis string) error {
 	// As the service does it, with a line for every session and link, but to nowhere: as the rivals do.
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = null.Close() }()
-	signals, err := signaling.New(signaling.Config{
+	cfg := signaling.Config{
 		ICEServers: iceServers,
 		Limits:     limits(),
 		Timing:     signaling.Timing{Heartbeat: heartbeat},
 		Logger:     slog.New(slog.NewTextHandler(null, nil)),
-	})
+	}
+	if redis != "" {
+		rooms, err := redisstore.Open(ctx, redisstore.Config{URL: redis, Logger: cfg.Logger})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rooms.Close() }()
+		cfg.Store = rooms
+	}
+	signals, err := signaling.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/serve"
+	"github.com/parley-rtc/parley/bench/internal/serve"
 )
 
 // Profile writes a profile of a Go server to a file: "heap?gc=1", "profile?seconds=3".

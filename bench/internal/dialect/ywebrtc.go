@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/rawws"
+	"github.com/parley-rtc/parley/bench/internal/rawws"
 )
 
 // yWebRTCClient is a client of y-webrtc's signaling server, which publishes to topics. It subscribes to

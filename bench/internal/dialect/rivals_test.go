@@ -9,11 +9,11 @@ import (
 	"os"
 	"testing"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/contender"
 )
 
 func TestRivalsPassOnWhatIsSent(t *testing.T) {
-	field := contender.Field{Rivals: "../../rivals"}
+	field := contender.Field{Rivals: "../../signaling/rivals"}
 	if _, err := os.Stat(field.Rivals + "/node_modules"); err != nil {
 		t.Skip("the rivals are not installed")
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/contender"
+	"github.com/parley-rtc/parley/bench/internal/contender"
 	"github.com/parley-rtc/parley/internal/leaktest"
 )
 

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/parley-rtc/parley/bench/signaling/internal/rawws"
+	"github.com/parley-rtc/parley/bench/internal/rawws"
 )
 
 // peerJSClient is a client of PeerJS's server, which knows no rooms.

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/bench/internal/gauge"
-	"github.com/parley-rtc/parley/bench/signaling/internal/serve"
+	"github.com/parley-rtc/parley/bench/internal/serve"
 )
 
 const (
@@ -51,8 +51,8 @@ func (p *Process) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// start runs a command, and returns when it accepts connections at address.
-func start(ctx context.Context, kind Kind, address string, cmd *exec.Cmd) (*Process, error) {
+// Launch runs a command, and returns when it accepts connections at address. It ends with ctx, if that was made for it.
+func Launch(ctx context.Context, kind Kind, address string, cmd *exec.Cmd) (*Process, error) {
 	p := &Process{Address: address, kind: kind, cmd: cmd, done: make(chan struct{})}
 	cmd.Stderr = p
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -164,9 +164,9 @@ func (p *Process) Quiet(ctx context.Context) error {
 	return fmt.Errorf("%s does not become idle", p.kind)
 }
 
-// freePort returns a TCP port that was free a moment ago. It is below those that the system gives to whoever asks for any, so
+// FreePort returns a TCP port that was free a moment ago. It is below those that the system gives to whoever asks for any, so
 // that it stays free until a server has started.
-func freePort() (string, error) {
+func FreePort() (string, error) {
 	for range 100 {
 		port := strconv.Itoa(10_000 + rand.IntN(10_000))
 		l, err := net.Listen("tcp", ":"+port)
