@@ -28,7 +28,7 @@ ALONE    := $(addprefix test/browser/,doctor.test.mjs firefox-editor.test.mjs me
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser test-long run build web lint fmt chaos chaos-cluster abuse fuzz image setup bench-signaling bench-relay bench-connect soak
+.PHONY: test test-go test-web test-browser test-long run build web lint fmt chaos chaos-cluster abuse fuzz image setup bench-signaling bench-relay bench-cluster bench-connect soak
 
 test: setup
 	$(MAKE) test-go
@@ -98,6 +98,10 @@ bench-relay: setup
 	go build -o bin/turn ./cmd/turn
 	go build -o bin/bench-relay ./bench/relay
 	bin/bench-relay -turn bin/turn -json bin/bench-relay.json $(ARGS)
+
+bench-cluster: setup
+	go build -o bin/bench-cluster ./bench/cluster
+	bin/bench-cluster -json bin/bench-cluster.json $(ARGS)
 
 soak:
 	go build -o bin/turn ./cmd/turn
