@@ -90,6 +90,7 @@ var arrows = map[string][]string{
 	"internal/wire":      {},
 	"test/abuse":         {},
 	"test/cluster":       {},
+	"test/deploy":        {},
 	"test/interop":       {},
 	"test/proxies":       {},
 }
