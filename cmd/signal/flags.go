@@ -10,11 +10,11 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
-	"github.com/pion/stun/v3"
-
 	"github.com/parley-rtc/parley/internal/daemon"
+	"github.com/parley-rtc/parley/internal/relays"
 	"github.com/parley-rtc/parley/relay"
 )
 
@@ -33,7 +33,7 @@ type flags struct {
 	WideChannels        bool                 `help:"Have the relay allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
 	TurnSecret          secret               `help:"Secret that TURN credentials are signed with. Made at start if not given, and shared with --redis." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
 	TurnSecretFile      string               `help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`
-	TurnURL             []string             `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret or --turn-secret-file. Repeatable." env:"PARLEY_TURN_URL" placeholder:"URL"`
+	TurnURL             []string             `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret or --turn-secret-file. Repeatable: URLs of one host are one relay, or those of one NAME (NAME=URL), and of several each room has one and another as backup." env:"PARLEY_TURN_URL" placeholder:"URL"`
 	NoRelay             bool                 `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
 
 	TurnOnListen string `help:"Whether --listen speaks TURN, too, and clients are told so. By default (auto) it does if the relay is this process's own, and they are told if they can come to it: not behind a proxy that passes on only HTTP." enum:"auto,yes,no" default:"auto" env:"PARLEY_TURN_ON_LISTEN" placeholder:"auto|yes|no"`
@@ -51,8 +51,9 @@ type flags struct {
 	limitFlags
 	drainFlags
 
-	found          daemon.Found // how this host is reached
-	turnSecretMade bool         // nobody gave one
+	external       []relays.Server // of TurnURL
+	found          daemon.Found    // how this host is reached
+	turnSecretMade bool            // nobody gave one
 
 	WebDir string `help:"Serve the editor from this directory instead of the program itself, while developing it." env:"PARLEY_WEB_DIR" placeholder:"DIR" type:"existingdir"`
 
@@ -126,14 +127,11 @@ func (f *flags) check() error {
 	if f.TurnOnListen == "yes" && (f.NoRelay || len(f.TurnURL) > 0) {
 		return daemon.Usagef("--turn-on-listen: there is no relay here to serve: --no-relay or --turn-url is given")
 	}
-	relayed := false
-	for _, text := range f.TurnURL {
-		uri, err := stun.ParseURI(text)
-		if err != nil {
-			return daemon.Usagef("--turn-url: %q is not a URL like turn:relay.example:3478?transport=udp: %w", text, err)
-		}
-		relayed = relayed || uri.Scheme == stun.SchemeTypeTURN || uri.Scheme == stun.SchemeTypeTURNS
+	var err error
+	if f.external, err = relays.Parse(f.TurnURL); err != nil {
+		return daemon.Usagef("--turn-url: %w", err)
 	}
+	relayed := slices.ContainsFunc(f.external, func(s relays.Server) bool { return s.TURN })
 	if f.TurnSecret != "" && f.TurnSecretFile != "" {
 		return daemon.Usagef("--turn-secret-file: there is a --turn-secret already; give one or the other")
 	}
@@ -239,8 +237,10 @@ func (f *flags) announce(w io.Writer, listening *net.TCPAddr, urls []string, adm
 		fmt.Fprintf(&b, "  Open       %s\n", address(local))
 	}
 	switch {
-	case len(f.TurnURL) > 0:
-		fmt.Fprintf(&b, "  Relay      %s\n", strings.Join(urls, " "))
+	case len(f.external) > 0:
+		for _, relay := range f.external {
+			fmt.Fprintf(&b, "  Relay      %s\n", strings.Join(relay.URLs, " "))
+		}
 	case len(urls) > 0:
 		fmt.Fprintf(&b, "  Relay      %s, ports %v/udp\n", strings.Join(urls, " "), f.RelayPorts)
 	default:

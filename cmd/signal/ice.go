@@ -14,36 +14,38 @@ import (
 // longer get new ones in time.
 const credentialTTL = 12 * time.Hour
 
-// iceServers hands out the relay's URLs with credentials for one peer.
+// iceServers hands out the URLs of relays with credentials for one peer.
 type iceServers struct {
-	urls    func() []string // change with the certificate
+	urls    func(room string) [][]string // of each relay, the room's first one first; they change with the certificate, and with relays that are down
 	keyring func() *credentials.Keyring
 	kicks   *kicks
 	now     func() time.Time
 }
 
 func (s iceServers) serve(_ context.Context, r signaling.ICERequest) (signaling.ICE, error) {
-	urls := s.urls()
-	if len(urls) == 0 {
-		return signaling.ICE{}, nil
-	}
-	var ice signaling.ICE
-	var turn signaling.ICEServer
-	for _, u := range urls {
-		if strings.HasPrefix(u, "stun") {
-			ice.Servers = append(ice.Servers, signaling.ICEServer{URLs: []string{u}})
-		} else {
-			turn.URLs = append(turn.URLs, u)
-		}
-	}
 	now := s.now()
 	ttl := lifeUntil(r.Expires, now)
-	if len(turn.URLs) > 0 && ttl > 0 {
-		credential, err := s.keyring().Mint(s.kicks.user(r.Room, r.Peer), now, ttl)
-		if err != nil {
-			return signaling.ICE{}, fmt.Errorf("mint TURN credentials: %w", err)
+	var ice signaling.ICE
+	var credential credentials.Credential
+	for _, urls := range s.urls(r.Room) {
+		var turn signaling.ICEServer
+		for _, u := range urls {
+			if strings.HasPrefix(u, "stun") {
+				ice.Servers = append(ice.Servers, signaling.ICEServer{URLs: []string{u}})
+			} else {
+				turn.URLs = append(turn.URLs, u)
+			}
 		}
-		ice.TTL = ttl
+		if len(turn.URLs) == 0 || ttl == 0 {
+			continue
+		}
+		if ice.TTL == 0 {
+			var err error
+			if credential, err = s.keyring().Mint(s.kicks.user(r.Room, r.Peer), now, ttl); err != nil {
+				return signaling.ICE{}, fmt.Errorf("mint TURN credentials: %w", err)
+			}
+			ice.TTL = ttl
+		}
 		turn.Username, turn.Credential = credential.Username, credential.Password
 		ice.Servers = append(ice.Servers, turn)
 	}

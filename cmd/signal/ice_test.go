@@ -14,7 +14,7 @@ func TestCredentialsEndWithTheToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Unix(1_795_000_000, 400_000_000)
-	ice := iceServers{urls: func() []string { return []string{"stun:relay.example", "turn:relay.example"} }, keyring: func() *credentials.Keyring { return keyring }, kicks: &kicks{}, now: func() time.Time { return now }}
+	ice := iceServers{urls: func(string) [][]string { return [][]string{{"stun:relay.example", "turn:relay.example"}} }, keyring: func() *credentials.Keyring { return keyring }, kicks: &kicks{}, now: func() time.Time { return now }}
 	for name, c := range map[string]struct {
 		expires time.Time
 		want    time.Duration // 0: STUN only

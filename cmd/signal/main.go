@@ -87,8 +87,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	}
 	defer func() { _ = stun.Close() }()
 	urls := flags.urls(stun, listener.Addr().(*net.TCPAddr), certificates)
+	others, err := newExternal(flags, secrets, log)
+	if err != nil {
+		return err
+	}
 
-	ice := iceServers{urls: urls, keyring: secrets.keyring.Load, kicks: &kicks{now: time.Now}, now: time.Now}
+	ice := iceServers{urls: others.urls(urls), keyring: secrets.keyring.Load, kicks: &kicks{now: time.Now}, now: time.Now}
 	cfg := signaling.Config{
 		ICEServers: ice.serve, Limits: flags.limits(), Timing: signaling.Timing{MaxLinkAge: flags.MaxLinkAge}, TrustedProxies: flags.proxies, Logger: log,
 		Origins: flags.origins(), AllowOrigin: flags.originOfCertificate(listener.Addr().(*net.TCPAddr).Port, certificates),
@@ -108,6 +112,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	}
 	defer func() { _ = signals.Close() }()
 
+	defer others.watch(signals.RenewICE)()
+
 	health := &daemon.Health{}
 	port := flags.newPort(flags.guard(listener, log), stun, certificates)
 	defer func() { _ = port.Close() }() // the listener's error is of no use
@@ -120,7 +126,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if adminListener != nil {
 		admin := flags.AdminServer(daemon.Admin{
 			Health:  health.Deep(stun.check),
-			Metrics: metrics.Handler(daemon.Version(), collectors(signals, stun, port, rooms)...),
+			Metrics: metrics.Handler(daemon.Version(), collectors(signals, stun, others, port, rooms)...),
 			API:     signals.AdminHandler(),
 		}, log)
 		defer func() { _ = admin.Close() }() // last, so that the drain can be watched
@@ -147,13 +153,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 }
 
 // collectors are those of what this process runs.
-func collectors(signals *signaling.Server, stun relayService, port *oneport.Port, rooms *redisstore.Store) []prometheus.Collector {
+func collectors(signals *signaling.Server, stun relayService, others external, port *oneport.Port, rooms *redisstore.Store) []prometheus.Collector {
 	all := []prometheus.Collector{metrics.Signaling(signals.Stats), metrics.Port(port.Stats)}
 	if stun.server != nil {
 		all = append(all, metrics.Relay(stun.server.Stats))
 	}
 	if rooms != nil {
 		all = append(all, metrics.Redis(redisStats(rooms)))
+	}
+	if others.set != nil {
+		all = append(all, metrics.Relays(others.set.Status))
 	}
 	return all
 }

@@ -34,12 +34,9 @@ func (f *flags) endTLS() []netip.Prefix {
 	return f.proxies
 }
 
-// urls returns what clients are told of STUN and TURN; the name of TLS is that of the certificate as it is then.
+// urls returns what clients are told of the relay of this process; the name of TLS is that of the certificate as it is then.
 func (f *flags) urls(stun relayService, listening *net.TCPAddr, certificates *daemon.Certificates) func() []string {
 	return func() []string {
-		if len(f.TurnURL) > 0 {
-			return f.TurnURL
-		}
 		return slices.Concat(stun.urls, f.urlsOnListen(stun, listening, certificates))
 	}
 }

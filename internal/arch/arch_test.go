@@ -26,7 +26,7 @@ const (
 
 // arrows are the imports that may be, package by package, tests left out.
 var arrows = map[string][]string{
-	"cmd/signal": {"internal/daemon", "internal/doctor", "internal/metrics", "internal/oneport", "internal/probe", "relay", "relay/credentials", "signaling", "signaling/redisstore", "signaling/tokens", "web"},
+	"cmd/signal": {"internal/daemon", "internal/doctor", "internal/metrics", "internal/oneport", "internal/probe", "internal/relays", "relay", "relay/credentials", "signaling", "signaling/redisstore", "signaling/tokens", "web"},
 	"cmd/turn":   {"internal/daemon", "internal/metrics", "internal/probe", "internal/wire", "relay", "relay/credentials"},
 
 	"signaling":            {"internal/hostname", "internal/wire", "signaling/internal/budget", "signaling/internal/eventstream", "signaling/internal/memory", "signaling/internal/schedule", "signaling/internal/socket", "signaling/internal/tally", "signaling/internal/websocket", "signaling/store"},
@@ -82,11 +82,12 @@ var arrows = map[string][]string{
 	"internal/daemon":    {"internal/hostname", "internal/probe", "internal/wire"},
 	"internal/doctor":    {"internal/probe", "internal/wire"},
 	"internal/hostname":  {},
-	"internal/metrics":   {"internal/oneport", "relay", "signaling"},
+	"internal/metrics":   {"internal/oneport", "internal/relays", "relay", "signaling"},
 	"internal/oneport":   {},
 	"internal/leaktest":  {},
 	"internal/probe":     {},
 	"internal/redistest": {},
+	"internal/relays":    {"internal/probe"},
 	"internal/wire":      {},
 	"test/abuse":         {},
 	"test/cluster":       {},

@@ -62,12 +62,8 @@ type clients struct {
 func Check(ctx context.Context, t Target, report func(Step)) *Step {
 	c := &check{Target: t, ctx: ctx, report: report}
 	defer c.close()
-	steps := []func(*Step){c.resolve}
-	if c.URI.Proto == stun.ProtoTypeTCP || c.secureStream() {
-		steps = append(steps, c.connectTCP)
-	}
-	steps = append(steps, c.greet, c.binding)
-	if t.URI.Scheme == stun.SchemeTypeTURN || t.URI.Scheme == stun.SchemeTypeTURNS {
+	steps := c.opening()
+	if t.relays() {
 		steps = append(steps, c.challenge)
 		if t.Credentials != nil {
 			steps = append(steps, c.allocate, c.judgeRelayed, c.allocateSecond, c.permit, c.bind, c.exchange, c.refresh)
@@ -77,6 +73,20 @@ func Check(ctx context.Context, t Target, report func(Step)) *Step {
 			steps = append(steps, c.deallocate)
 		}
 	}
+	return c.run(steps)
+}
+
+// opening are the steps that every check begins with.
+func (c *check) opening() []func(*Step) {
+	steps := []func(*Step){c.resolve}
+	if c.stream() {
+		steps = append(steps, c.connectTCP)
+	}
+	return append(steps, c.greet, c.binding)
+}
+
+// run goes through steps until one fails, and returns that.
+func (c *check) run(steps []func(*Step)) *Step {
 	for _, run := range steps {
 		step := Step{}
 		began := time.Now()
@@ -85,12 +95,17 @@ func Check(ctx context.Context, t Target, report func(Step)) *Step {
 			continue
 		}
 		step.Took = time.Since(began)
-		report(step)
+		c.report(step)
 		if step.Err != nil {
 			return &step
 		}
 	}
 	return nil
+}
+
+// relays says that the URL is of a TURN server.
+func (t *Target) relays() bool {
+	return t.URI.Scheme == stun.SchemeTypeTURN || t.URI.Scheme == stun.SchemeTypeTURNS
 }
 
 // secureStream says that the server is spoken to over TLS.
