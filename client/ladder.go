@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	strayTime = 10 * time.Second // a request that was given up may still reach the server
-	quickly   = time.Second      // an opening that took longer may have been repeated by a proxy
+	strayTime = 100 * time.Second // a request that was given up may still reach the server, by a network that was gone
+	quickly   = time.Second       // an opening that took longer may have been repeated by a proxy
 )
 
 var (

@@ -96,11 +96,21 @@ export async function until(check, within) {
   }
 }
 
-/** Waits until all these editors show the same text, and that text passes the check. */
-export function sameText(editors, check, within) {
-  return until(async () => {
-    const [first, ...others] = await Promise.all(editors.map((editor) => editor.text()))
-    for (const other of others) assert.equal(other, first)
-    check(first)
-  }, within)
+/** Waits until all these editors show the same text, and that text passes the check; says what each shows if that never is so. */
+export async function sameText(editors, check, within) {
+  try {
+    return await until(async () => {
+      const [first, ...others] = await Promise.all(editors.map((editor) => editor.text()))
+      for (const other of others) assert.equal(other, first)
+      check(first)
+    }, within)
+  } catch (error) {
+    if (!(error instanceof assert.AssertionError)) throw error
+    const seen = editors.map(async (editor) => {
+      const people = (await editor.people()).map(({ name, state, path }) => `${name} ${state} ${path}`)
+      return `${JSON.stringify((await editor.text()).slice(-200))}, “${await editor.says()}”, with ${people.join(', ')}`
+    })
+    error.message += `\nThey show: ${(await Promise.all(seen)).join('; ')}`
+    throw error
+  }
 }

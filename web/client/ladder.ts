@@ -27,13 +27,16 @@ const betterAfter = 5000 // what did not work here before is tried so long after
 const proofTime = 8000 // for a link to open and to prove itself
 const lifeTime = 1000 // that a stream of events has to live for that
 const pongTime = 2000
-const strayTime = 10_000 // what was given up may arrive as late
+const strayTime = 100_000 // what was given up may arrive as late, by a network that was gone
 const steadyTime = 10_000 // a link that was in use, and spoke, for so long was a good one
 const winTime = 10_000 // polls that nothing better followed for so long are worth remembering
 const patience = 1000 // of a link that proved itself, with a poll that opens one
 const longest = 3_600_000
 
-/** So many polls in a row have to be answered as superseded until that is believed; and to fail until the link is lost. */
+/**
+ * So many polls in a row have to be answered as superseded, and so many links that were in use for a short time, until
+ * that is believed; and so many to fail until the link is lost.
+ */
 const believed = 3
 
 const unanswered = 'the server did not answer'
@@ -72,7 +75,6 @@ export class Ladder {
   #via: LinkKind | null = null // what is in use, polls too
   #error = new SignalError('network', unanswered)
   #denied = 0 // polls that were answered as superseded
-  #strays = 0 // until then, a link that was given up may take over
   #using: Stream | null = null // events that a POST puts into use
   #gapAt = -1 // what came last when frames were missing
   #due = 0
@@ -199,7 +201,7 @@ export class Ladder {
 
   /** Whether nothing is in use, and nothing under way that could be soon. */
   #isHopeless(now: number): boolean {
-    if (this.#via !== null || this.#rungs.some(({ stream }) => stream !== null)) return false
+    if (this.#via !== null || this.#polls.isOpening || this.#rungs.some(({ stream }) => stream !== null)) return false
     return this.#mayPoll ? this.#polls.rhythm.failures > 0 : this.#rungs.every(({ next }) => next > now + eventsAfter)
   }
 
@@ -315,7 +317,7 @@ export class Ladder {
   }
 
   #mayStray(): void {
-    this.#strays = this.#env.clock.now() + strayTime
+    this.#session.strays = this.#env.clock.now() + strayTime
   }
 
   #isGone(stream: Stream): boolean {
@@ -333,7 +335,7 @@ export class Ladder {
     const now = this.#env.clock.now()
     stream.rung.failed(now, isInnocent || (stream.used > 0 && (error.code === 'silent' ? stream.heard : now) - stream.used >= steadyTime), this.#random())
     const inUse = stream === this.#current
-    this.#error = error
+    if (!isInnocent) this.#error = error
     if (now < this.#pollsAt) this.#polls.rhythm.next = now // nothing is left to wait for
     if (inUse) this.#lose(isInnocent ? 0 : this.#random() * signalingBackoff.base) // others may have lost theirs with it
   }
@@ -368,9 +370,17 @@ export class Ladder {
     if (this.#isGone(stream)) return
     const isOld = error.code === 'superseded'
     if (isOld && stream === this.#current && this.#using !== null) stream.link?.close() // that it was replaced is about to be answered
-    else if (isOld && (stream !== this.#current || this.#env.clock.now() < this.#strays)) this.#tooLate(stream)
+    else if (isOld && this.#isOurs(stream)) this.#tooLate(stream)
     else if (endsSession(error)) this.#end(error)
     else this.#fail(stream, error)
+  }
+
+  /** Whether it was a link of this side's that took over, as far as can be told. */
+  #isOurs(stream: Stream): boolean {
+    if (stream !== this.#current) return true
+    const now = this.#env.clock.now()
+    if (now - stream.used >= steadyTime) this.#session.superseded = 0
+    return now < this.#session.strays || ++this.#session.superseded < believed
   }
 
   /** Takes note of a refusal by the server of what is not a stream. */
@@ -382,7 +392,7 @@ export class Ladder {
   #superseded(error: SignalError): void {
     const now = this.#env.clock.now()
     const { rhythm } = this.#polls
-    if (this.#using !== null || now < this.#strays || this.#via === null) {
+    if (this.#using !== null || now < this.#session.strays || this.#via === null) {
       this.#polls.number = 0
       rhythm.next = now + patience // what took over is about to be known here
     } else if (++this.#denied >= believed) {

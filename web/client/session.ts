@@ -55,6 +55,10 @@ const ackBytes = 64 * 1024
 export class Session {
   /** The number of the last downlink frame handled. */
   last = 0
+  /** Until then, a link that was given up may arrive at the server, and take over. */
+  strays = 0
+  /** How many links were superseded that were in use for a short time, one after the other. */
+  superseded = 0
 
   #numbered = 0
   #waiting: Numbered[] = [] // uplink frames not received, in order
