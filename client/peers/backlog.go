@@ -81,9 +81,17 @@ func (b *backlog) size() int {
 	return b.pending
 }
 
-// next takes the message that is to go through the server next; nil: there is none. The room's goroutine calls it.
-func (p *pipe) next() []byte {
+// next takes the message that is to go through the server next, and says whether it is an envelope; nil: there is none. The room's goroutine
+// calls it.
+func (p *pipe) next() (message []byte, envelope bool) {
 	p.backlog.woken.Store(false)
+	if message = p.nextOwn(); message != nil {
+		return message, false
+	}
+	return p.parcels.take(), true
+}
+
+func (p *pipe) nextOwn() []byte {
 	b := p.backlog
 	if p.options.LatestOnly {
 		p.latest.mu.Lock()
@@ -109,7 +117,11 @@ func (p *pipe) next() []byte {
 }
 
 // back takes a message back that did not go wholly.
-func (p *pipe) back(message []byte) {
+func (p *pipe) back(message []byte, envelope bool) {
+	if envelope {
+		p.parcels.back(message)
+		return
+	}
 	b := p.backlog
 	if !p.options.LatestOnly {
 		b.mu.Lock()

@@ -12,6 +12,7 @@ import (
 
 const (
 	inboxHigh   = 256 << 10 // bytes that wait for the reader before no more is taken from the connection
+	offerHigh   = 1 << 20   // bytes that wait for the reader before what others passed on is missed: nobody can be made to wait for that
 	messageCost = 64        // bytes that a message counts beside its own, so that empty ones are not free
 )
 
@@ -37,6 +38,7 @@ type Channel struct {
 	writeBy deadline
 	closed  chan struct{} // by the app
 	once    sync.Once
+	missed  chan struct{} // closed when messages are missing that no connection lost; see ErrLost
 
 	mu       sync.Mutex
 	messages [][]byte      // guarded by mu; not yet read
@@ -47,7 +49,9 @@ type Channel struct {
 
 var _ net.Conn = (*Channel)(nil)
 
-func newChannel(p *pipe) *Channel { return &Channel{pipe: p, closed: make(chan struct{})} }
+func newChannel(p *pipe) *Channel {
+	return &Channel{pipe: p, closed: make(chan struct{}), missed: make(chan struct{})}
+}
 
 // Name returns the name under which both sides joined the room with it.
 func (c *Channel) Name() string { return c.pipe.name }
@@ -106,7 +110,7 @@ func (c *Channel) read(ctx context.Context, take func() bool) error {
 		case isClosed(passed):
 			return os.ErrDeadlineExceeded
 		}
-		ended := isClosed(c.pipe.ended) // looked at first: what arrived before is read before
+		ended, missed := isClosed(c.pipe.ended), isClosed(c.missed) // looked at first: what arrived before is read before
 		c.mu.Lock()
 		done, any := false, len(c.messages) > 0
 		for !done && len(c.messages) > 0 {
@@ -123,7 +127,10 @@ func (c *Channel) read(ctx context.Context, take func() bool) error {
 		if done {
 			return nil
 		}
-		if ended {
+		switch {
+		case missed:
+			return ErrLost
+		case ended:
 			return c.pipe.end(io.EOF)
 		}
 		select {
@@ -131,6 +138,7 @@ func (c *Channel) read(ctx context.Context, take func() bool) error {
 		case <-c.closed:
 		case <-passed:
 		case <-c.pipe.ended:
+		case <-c.missed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -152,10 +160,15 @@ func (c *Channel) changed() {
 	}
 }
 
-// put adds a message that arrived, when there is room, and drops it when nobody can read it any more, or until closes.
-func (c *Channel) put(message []byte, until <-chan struct{}) {
+// put adds a message that arrived, when there is room, and drops it when nobody can read it any more, or until closes. It returns whether
+// the message belongs to the next channel, since some are missing before it.
+func (c *Channel) put(message []byte, until <-chan struct{}) (again bool) {
 	for !isClosed(c.closed) {
 		c.mu.Lock()
+		if isClosed(c.missed) {
+			c.mu.Unlock()
+			return true
+		}
 		for c.bytes >= inboxHigh && c.pipe.options.lossy() {
 			c.shift()
 		}
@@ -164,7 +177,7 @@ func (c *Channel) put(message []byte, until <-chan struct{}) {
 			c.bytes += len(message) + messageCost
 			c.changed()
 			c.mu.Unlock()
-			return
+			return false
 		}
 		if c.arrived == nil {
 			c.arrived = make(chan struct{})
@@ -174,20 +187,41 @@ func (c *Channel) put(message []byte, until <-chan struct{}) {
 		select {
 		case <-room:
 		case <-c.closed:
+		case <-c.missed:
 		case <-c.pipe.ended:
-			return
+			return false
 		case <-until:
-			return
+			return false
 		}
 	}
+	return false
+}
+
+// offer adds a message that others passed on, and returns false when there is no room for it.
+func (c *Channel) offer(message []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if isClosed(c.closed) || isClosed(c.pipe.ended) { // nobody can read it
+		return true
+	}
+	for len(c.messages) > 0 && c.bytes+len(message)+messageCost > offerHigh {
+		if !c.pipe.options.lossy() {
+			return false
+		}
+		c.shift()
+	}
+	c.messages = append(c.messages, message)
+	c.bytes += len(message) + messageCost
+	c.changed()
+	return true
 }
 
 // WriteMessage sends one message, which may be changed when it returns. It waits while 1 MiB is on its way, until it is 256 KiB; on
 // a LatestOnly channel it never waits, and replaces what waits. An error means that
 // the message does not arrive: when it is that of ctx or of the deadline for writing, the channel is as good as before.
 func (c *Channel) WriteMessage(ctx context.Context, message []byte) error {
-	if len(message) > c.pipe.maxMessage {
-		return &TooLargeError{len(message), c.pipe.maxMessage}
+	if most := c.pipe.most(); len(message) > most {
+		return &TooLargeError{len(message), most}
 	}
 	return c.pipe.write(ctx, message, c.closed, c.writeBy.wait())
 }
@@ -196,8 +230,13 @@ func (c *Channel) WriteMessage(ctx context.Context, message []byte) error {
 func (c *Channel) Write(p []byte) (int, error) {
 	n := 0
 	for {
-		part := p[n:min(len(p), n+c.pipe.maxMessage)]
-		if err := c.WriteMessage(context.Background(), part); err != nil {
+		part := p[n:min(len(p), n+c.pipe.most())]
+		err := c.WriteMessage(context.Background(), part)
+		if large := (*TooLargeError)(nil); errors.As(err, &large) && large.Limit < len(part) && large.Limit > 0 { // it is passed on since just now
+			part = part[:large.Limit]
+			err = c.WriteMessage(context.Background(), part)
+		}
+		if err != nil {
 			return n, err
 		}
 		if n += len(part); n == len(p) {

@@ -18,6 +18,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-rtc/parley/client"
+	"github.com/parley-rtc/parley/client/peers/internal/mesh"
 )
 
 const (
@@ -54,6 +55,9 @@ type Config struct {
 	// API makes the connections, for an app with a [webrtc.SettingEngine] of its own: a UDP mux, say, or loopback addresses; see
 	// [NewAPI]. It must not detach data channels. Nil: one with the settings of [NewSettingEngine].
 	API *webrtc.API
+
+	// NoMesh has this side be connected to everybody in the room, however many they are, and pass nothing on; others do the same with it.
+	NoMesh bool
 
 	haste time.Duration // tests divide by it what is waited for; 0: they do not
 }
@@ -100,12 +104,18 @@ func (c Config) resolved() (settled, error) {
 		}
 	}
 	fault(c.Key != "" && c.Client.Instance != "", "Client.Instance is set together with Key: signatures are good for one run of a process, so it has to be another in each; leave it empty")
+	fault(c.NoMesh && mesh.IsFellow(c.Client.Instance), "NoMesh is set, and Client.Instance ends in %q, which says the contrary", mesh.Mark)
 	fault(c.AllowUnverified && c.Key == "", "AllowUnverified is set, and Key is not")
 
 	c.Channels = maps.Clone(c.Channels)
 	c.haste = cmp.Or(c.haste, 1)
 	c.MaxMessage = cmp.Or(c.MaxMessage, 64<<20)
-	c.Client.Instance = cmp.Or(c.Client.Instance, strings.ToLower(rand.Text()))
+	if c.Client.Instance == "" {
+		c.Client.Instance = strings.ToLower(rand.Text())
+		if !c.NoMesh {
+			c.Client.Instance += mesh.Mark
+		}
+	}
 	c.Client.Logger = cmp.Or(c.Client.Logger, slog.Default())
 	if c.API == nil {
 		c.API = NewAPI(NewSettingEngine(c.Client.Logger))

@@ -148,6 +148,9 @@ func (c *connection) close(why error) {
 		return
 	}
 	c.closed = true
+	for _, l := range c.lines {
+		l.to.Load().detach(l.dc)
+	}
 	c.finish(why)
 	if c.pulse != nil {
 		c.pulse.close()
@@ -165,7 +168,7 @@ func (c *connection) finish(why error) {
 func (c *connection) pipes() []*pipe {
 	var own []*pipe
 	for _, l := range c.lines {
-		if p := l.to.Load(); !p.relayed {
+		if p := l.to.Load(); !p.relayed && !p.isMeshed() {
 			own = append(own, p)
 		}
 	}

@@ -3,6 +3,8 @@ package peers
 import (
 	"encoding/binary"
 	"slices"
+
+	"github.com/parley-rtc/parley/client/peers/internal/mesh"
 )
 
 const (
@@ -15,30 +17,36 @@ const (
 
 // The first byte of what goes through a data channel.
 const (
-	whole    = 0
-	fragment = 1 // then the message's id, the fragment's index and the message's size, 32 bits each
+	whole     = 0
+	fragment  = 1 // then the message's id, the fragment's index and the message's size, 32 bits each
+	enveloped = 2 // beside the others: the message is an envelope
 )
 
 // chunker cuts one message into what a data channel is given.
 type chunker struct {
-	message []byte
-	id      uint32
-	index   uint32
-	done    bool
+	message  []byte
+	envelope bool
+	id       uint32
+	index    uint32
+	done     bool
 }
 
 // next returns the next chunk, in buf, which has room for chunkSize bytes; nil after the last one.
 func (c *chunker) next(buf []byte) []byte {
+	var kind byte
+	if c.envelope {
+		kind = enveloped
+	}
 	switch {
 	case c.done:
 		return nil
 	case len(c.message) < chunkSize:
 		c.done = true
-		return append(append(buf[:0], whole), c.message...)
+		return append(append(buf[:0], kind|whole), c.message...)
 	}
 	start := int(c.index) * fragmentPayload
 	end := min(start+fragmentPayload, len(c.message))
-	buf = append(buf[:0], fragment)
+	buf = append(buf[:0], kind|fragment)
 	buf = binary.BigEndian.AppendUint32(buf, c.id)
 	buf = binary.BigEndian.AppendUint32(buf, c.index)
 	buf = binary.BigEndian.AppendUint32(buf, uint32(len(c.message)))
@@ -57,35 +65,46 @@ type reassembly struct {
 }
 
 type incomplete struct {
-	size  int
-	bytes int // that came
-	parts map[uint32][]byte
+	size     int
+	envelope bool
+	bytes    int // that came
+	parts    map[uint32][]byte
 }
 
-// take takes what a channel received, which it keeps, and returns a message when one is complete; nil while it is not.
-func (r *reassembly) take(chunk []byte) ([]byte, error) {
-	switch {
-	case len(chunk) >= wholeHeader && chunk[0] == whole && len(chunk)-wholeHeader <= r.limit:
-		return chunk[wholeHeader:], nil
-	case len(chunk) > fragmentHeader && chunk[0] == fragment:
-		return r.fragment(chunk)
+// take takes what a channel received, which it keeps, and returns a message when one is complete, and whether that is an envelope; nil while
+// it is not.
+func (r *reassembly) take(chunk []byte) (message []byte, envelope bool, err error) {
+	if len(chunk) == 0 || chunk[0] > enveloped|fragment {
+		return nil, false, ErrMessageDropped
 	}
-	return nil, ErrMessageDropped
+	envelope = chunk[0]&enveloped != 0
+	limit := r.limit
+	if envelope {
+		limit += mesh.HeadMost
+	}
+	switch {
+	case chunk[0]&fragment == whole && len(chunk)-wholeHeader <= limit:
+		return chunk[wholeHeader:], envelope, nil
+	case chunk[0]&fragment != whole && len(chunk) > fragmentHeader:
+		message, err = r.fragment(chunk, limit, envelope)
+		return message, envelope, err
+	}
+	return nil, false, ErrMessageDropped
 }
 
-func (r *reassembly) fragment(chunk []byte) ([]byte, error) {
+func (r *reassembly) fragment(chunk []byte, limit int, envelope bool) ([]byte, error) {
 	id := binary.BigEndian.Uint32(chunk[1:])
 	index := binary.BigEndian.Uint32(chunk[5:])
 	size := int64(binary.BigEndian.Uint32(chunk[9:]))
 	part := chunk[fragmentHeader:]
-	if size > int64(r.limit) || int64(len(part)) != min(fragmentPayload, size-int64(index)*fragmentPayload) {
+	if size > int64(limit) || int64(len(part)) != min(fragmentPayload, size-int64(index)*fragmentPayload) {
 		return nil, ErrMessageDropped
 	}
 	m := r.incomplete[id]
 	if m == nil {
-		m = r.begin(id, int(size))
+		m = r.begin(id, int(size), envelope)
 	}
-	if m.size != int(size) {
+	if m.size != int(size) || m.envelope != envelope {
 		return nil, ErrMessageDropped
 	}
 	if _, twice := m.parts[index]; twice {
@@ -111,14 +130,14 @@ func (r *reassembly) fragment(chunk []byte) ([]byte, error) {
 	return message, nil
 }
 
-func (r *reassembly) begin(id uint32, size int) *incomplete {
+func (r *reassembly) begin(id uint32, size int, envelope bool) *incomplete {
 	if len(r.incomplete) >= incompleteLimit {
 		r.forget(r.order[0])
 	}
 	if r.incomplete == nil {
 		r.incomplete = map[uint32]*incomplete{}
 	}
-	m := &incomplete{size: size, parts: map[uint32][]byte{}}
+	m := &incomplete{size: size, envelope: envelope, parts: map[uint32][]byte{}}
 	r.incomplete[id] = m
 	r.order = append(r.order, id)
 	return m

@@ -182,7 +182,7 @@ func FuzzReassembly(f *testing.F) {
 		r := reassembly{limit: 50_000}
 		for len(data) > 0 {
 			n := min(1+int(data[0])*70, len(data))
-			if message, err := r.take(data[:n]); err == nil && len(message) > r.limit {
+			if message, _, err := r.take(data[:n]); err == nil && len(message) > r.limit {
 				t.Fatalf("%d bytes", len(message))
 			}
 			data = data[n:]

@@ -33,7 +33,7 @@ func (c *connection) createLine(name string, id uint16) (*line, error) {
 		}
 		err := ErrMessageDropped
 		if !m.IsString {
-			err = l.receive(m.Data)
+			err = c.receiveChunk(l, m.Data)
 		}
 		if err != nil {
 			c.later(func() { c.peer.malformed(err) })
@@ -42,18 +42,25 @@ func (c *connection) createLine(name string, id uint16) (*line, error) {
 	return l, nil
 }
 
-// receive takes what arrived, and waits until there is room for it.
-func (l *line) receive(chunk []byte) error {
-	message, err := l.in.take(chunk)
-	if p := l.to.Load(); message != nil && p != nil {
+// receiveChunk takes what arrived, and waits until there is room for it.
+func (c *connection) receiveChunk(l *line, chunk []byte) error {
+	message, envelope, err := l.in.take(chunk)
+	switch p := l.to.Load(); {
+	case message == nil:
+	case envelope:
+		c.later(func() { c.room.receive(c.peer, l.name, message) })
+	case p != nil:
 		p.deliver(message, nil)
 	}
 	return err
 }
 
-// bind has a line carry the messages of the pipe that goes through the server, if there is one, and else of another.
+// bind has a line carry the messages of the pipe that goes another way until now, if there is one, and else of another.
 func (c *connection) bind(l *line) {
 	p := c.peer.relayedPipe(l.name)
+	if p == nil {
+		p = c.peer.meshedPipe(l.name)
+	}
 	if p == nil {
 		p = c.peer.newPipe(l.name)
 	}
@@ -72,5 +79,6 @@ func (c *connection) use(l *line) {
 	if p := l.to.Load(); !p.relayed {
 		p.attach(l.dc, c.room.start)
 		c.peer.opened(p)
+		c.peer.approach(p)
 	}
 }

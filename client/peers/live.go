@@ -13,6 +13,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-rtc/parley/client"
+	"github.com/parley-rtc/parley/client/peers/internal/mesh"
 )
 
 // live is what brings signaling and peers together.
@@ -28,6 +29,7 @@ type live struct {
 	bulletin     bulletin
 	saidNoRelay  bool
 	saidBadURL   bool
+	mesh         *mesh.Mesh // nil: this side takes no part in one
 }
 
 func newCertificate() (*webrtc.Certificate, error) {
@@ -44,6 +46,8 @@ func (r *Room) run(ctx context.Context) {
 	defer close(r.over)
 	defer r.removeAll("", ErrClosed)
 	r.parked = map[string]*Peer{}
+	r.mesh = r.newMesh()
+	defer r.closeMesh()
 	r.enter()
 	signals := r.session.Events()
 	for {
@@ -132,6 +136,7 @@ func (r *Room) enter() {
 	for _, entry := range roster {
 		r.meet(entry)
 	}
+	r.spread()
 	r.checkRelay()
 }
 
@@ -140,6 +145,7 @@ func (r *Room) hear(e client.Event) {
 	switch e := e.(type) {
 	case client.Joined:
 		r.meet(e.Peer)
+		r.spread()
 	case client.Changed:
 		if p := r.find(e.Peer.ID); p != nil && p.view.entry.Epoch == e.Peer.Epoch {
 			p.adopt(e.Peer)
@@ -270,15 +276,21 @@ func (r *Room) put(p *Peer) {
 	r.mu.Lock()
 	r.peers[p.id] = p
 	r.mu.Unlock()
+	if r.mesh != nil {
+		r.mesh.Add((*fellow)(p))
+	}
 }
 
 func (r *Room) take(p *Peer) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.peers[p.id] != p {
 		return false
 	}
+	r.mu.Lock()
 	delete(r.peers, p.id)
+	r.mu.Unlock()
+	if r.mesh != nil {
+		r.mesh.Remove((*fellow)(p))
+	}
 	return true
 }
 
@@ -303,16 +315,23 @@ func (r *Room) unlist(p *Peer, reason Reason) {
 		return
 	}
 	p.update(func(v *view) { v.listed = false })
-	if p.health == connected || p.health == disconnected {
-		r.tell(Changed{p})
-	} else {
+	switch {
+	case p.health == connected || p.health == disconnected:
+		r.changed(p)
+	case p.view.path.Kind == Mesh:
+		r.changed(p)
+		if r.mesh != nil {
+			r.mesh.Question((*fellow)(p))
+		}
+	default:
 		r.remove(p, reason)
 	}
 }
 
 // changed takes note that a peer is otherwise than it was.
 func (r *Room) changed(p *Peer) {
-	dead := p.health == failed || p.health == gone
+	r.look(p)
+	dead := p.view.state != Connected && (p.health == failed || p.health == gone || p.health == none && !p.view.listed)
 	switch {
 	case r.parked[p.id] == p:
 		if p.health == connected {
@@ -334,6 +353,7 @@ func (r *Room) unpark(p *Peer) {
 	delete(r.parked, p.id)
 	r.put(p)
 	r.tell(Joined{p})
+	r.spread()
 }
 
 func (r *Room) remove(p *Peer, reason Reason) {
@@ -345,6 +365,7 @@ func (r *Room) remove(p *Peer, reason Reason) {
 	delete(r.parked, p.id)
 	if r.take(p) {
 		r.tell(Left{p, reason})
+		r.spread()
 	}
 }
 

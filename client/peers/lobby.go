@@ -32,6 +32,19 @@ func (l *lobby) add(c *Channel) {
 	}
 }
 
+// replace has a channel wait in place of another one, of which nothing is kept if nobody has taken it.
+func (l *lobby) replace(before, next *Channel) {
+	l.mu.Lock()
+	if !before.taken {
+		l.channels = slices.DeleteFunc(l.channels, func(o *Channel) bool { return o == before })
+		before.mu.Lock()
+		before.messages, before.bytes = nil, 0
+		before.mu.Unlock()
+	}
+	l.mu.Unlock()
+	l.add(next)
+}
+
 // take takes a channel that was got otherwise.
 func (l *lobby) take(c *Channel) {
 	l.mu.Lock()

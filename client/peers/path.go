@@ -21,6 +21,7 @@ const (
 	Direct  PathKind = "direct"
 	Relayed PathKind = "relay"
 	Server  PathKind = "server" // there is none: messages go through the server that signals, which is slow and limited
+	Mesh    PathKind = "mesh"   // there need not be one: other peers pass messages on
 )
 
 // route is a path as far as this side knows it.

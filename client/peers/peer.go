@@ -73,7 +73,8 @@ func (p *Peer) State() State { return p.look().state }
 // Path returns how packets go; its Kind is "" while that is not known.
 func (p *Peer) Path() Path { return p.look().path }
 
-// Verified says whether the peer has proved to have the room's key, so that nobody is between.
+// Verified says whether the peer has proved to have the room's key, so that nobody is between; of a peer whose Path is [Mesh], whether others who have the
+// key, and nobody else, pass on what it says.
 func (p *Peer) Verified() bool { return p.look().verified }
 
 // Buffered returns how many bytes were written to all channels and are not known to have arrived.

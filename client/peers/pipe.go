@@ -39,6 +39,7 @@ type pipe struct {
 	space chan struct{} // capacity 1; tells a writer that there is room in the backlog, or that nothing is in it
 
 	writing chan struct{} // capacity 1; held by who writes a message
+	sending chan struct{} // capacity 1; whoever gives a message to the connection takes what is in it, and puts it back
 	nextID  uint32        // owned by who sends
 	chunk   []byte        // owned by who sends
 
@@ -47,11 +48,15 @@ type pipe struct {
 
 	relayed bool     // owned by the room's goroutine; messages go through the server
 	backlog *backlog // what waits to; nil: they never did
+	parcels parcels  // to be passed on
+	runs    bool     // owned by the room's goroutine; what is latest is being sent
 
-	mu      sync.Mutex
-	channel *Channel // guarded by mu; in use by the app
-	why     error    // guarded by mu; set before ended is closed
-	dc      carrier  // guarded by mu; nil: not yet
+	mu         sync.Mutex
+	channel    *Channel // guarded by mu; in use by the app
+	why        error    // guarded by mu; set before ended is closed
+	dc         carrier  // guarded by mu; nil: none
+	meshed     bool     // guarded by mu; what is written goes to others, which pass it on
+	isClearing bool     // guarded by mu; what went straight before may not have arrived
 }
 
 // latest is the message that waits on a LatestOnly channel.
@@ -68,8 +73,11 @@ func newPipe(peer *Peer, name string, options ChannelOptions, maxMessage int) *p
 		low:     make(chan struct{}, 1),
 		space:   make(chan struct{}, 1),
 		writing: make(chan struct{}, 1),
+		sending: make(chan struct{}, 1),
 		fresh:   make(chan struct{}, 1),
+		chunk:   make([]byte, 0, chunkSize),
 	}
+	p.sending <- struct{}{}
 	p.channel = newChannel(p)
 	return p
 }
@@ -80,17 +88,22 @@ func (p *pipe) attach(dc carrier, start func(func())) {
 		dc.SetBufferedAmountLowThreshold(lowWater)
 	}
 	dc.OnBufferedAmountLow(func() { nudge(p.low) })
-	p.chunk = make([]byte, 0, chunkSize)
 	p.relayed = false
 	p.mu.Lock()
 	p.dc = dc
 	p.mu.Unlock()
 	switch {
 	case p.options.LatestOnly:
-		start(p.runLatest)
+		if !p.runs {
+			p.runs = true
+			start(p.runLatest)
+		}
 	case p.backlog != nil:
 		p.backlog.move()
 		start(p.flush)
+	}
+	if p.parcels.begin() {
+		start(p.runParcels)
 	}
 }
 
@@ -119,14 +132,18 @@ func (p *pipe) current() *Channel {
 
 // deliver hands over what arrived, and waits until there is room for it, or until closes.
 func (p *pipe) deliver(message []byte, until <-chan struct{}) {
-	p.mu.Lock()
-	channel := p.channel
-	p.mu.Unlock()
-	channel.put(message, until)
+	for {
+		p.mu.Lock()
+		channel := p.channel
+		p.mu.Unlock()
+		if !channel.put(message, until) {
+			return
+		}
+	}
 }
 
 func (p *pipe) buffered() int {
-	n := 0
+	n := p.parcels.size()
 	if dc := p.attached(); dc != nil {
 		n = int(dc.BufferedAmount())
 	}
@@ -191,6 +208,10 @@ func (p *pipe) write(ctx context.Context, message []byte, closed, passed <-chan 
 		return err
 	}
 	if p.options.LatestOnly {
+		if p.isMeshed() {
+			p.peer.room.attempt(func() attempt { return p.peer.room.send(p.peer, p.name, message) })
+			return nil
+		}
 		p.latest.mu.Lock()
 		p.latest.message = append([]byte{}, message...)
 		p.latest.mu.Unlock()
@@ -235,17 +256,32 @@ func (p *pipe) write(ctx context.Context, message []byte, closed, passed <-chan 
 			return err
 		}
 	}
+	if done, err := p.writeThrough(message, wait); done {
+		return err
+	}
 	return p.send(p.attached(), message, highWater, wait)
 }
 
-// send gives a message to the connection, piece by piece, as long as fewer bytes than high are under way. One at a time calls it.
+// send gives a message to the connection, piece by piece, as long as fewer bytes than high are under way.
 func (p *pipe) send(dc carrier, message []byte, high uint64, wait func(<-chan struct{}) error) error {
-	cut := chunker{message: message, id: p.nextID}
+	if err := wait(p.sending); err != nil {
+		return err
+	}
+	defer func() { p.sending <- struct{}{} }()
+	return p.give(dc, message, false, high, wait)
+}
+
+// give is send, for who holds sending.
+func (p *pipe) give(dc carrier, message []byte, envelope bool, high uint64, wait func(<-chan struct{}) error) error {
+	cut := chunker{message: message, envelope: envelope, id: p.nextID}
 	p.nextID++
 	for chunk := cut.next(p.chunk); chunk != nil; chunk = cut.next(p.chunk) {
 		for dc.BufferedAmount() >= high {
 			if err := wait(p.low); err != nil {
 				return err
+			}
+			if p.attached() != dc {
+				return ErrLost
 			}
 		}
 		if err := dc.Send(chunk); err != nil {
@@ -265,24 +301,45 @@ func (p *pipe) await(until <-chan struct{}) error {
 	}
 }
 
+// highWater is how many bytes may be under way before nothing more is given to the connection.
+func (p *pipe) highWater() uint64 {
+	if p.options.LatestOnly {
+		return 1
+	}
+	return highWater
+}
+
+// settled waits until nothing is under way, on a channel that keeps the latest: what is newest then goes.
+func (p *pipe) settled(dc carrier) error {
+	for p.options.LatestOnly && dc.BufferedAmount() > 0 {
+		if err := p.await(p.low); err != nil {
+			return err
+		}
+		if p.attached() != dc {
+			return ErrLost
+		}
+	}
+	return nil
+}
+
 // runLatest sends the latest message whenever nothing of the one before is under way.
 func (p *pipe) runLatest() {
+	for p.await(p.fresh) == nil && p.await(p.sending) == nil {
+		p.giveLatest()
+		p.sending <- struct{}{}
+	}
+}
+
+func (p *pipe) giveLatest() {
 	dc := p.attached()
-	for p.await(p.fresh) == nil {
-		for dc.BufferedAmount() > 0 { // what is newest then goes
-			if p.await(p.low) != nil {
-				return
-			}
-		}
-		p.latest.mu.Lock()
-		message := p.latest.message
-		p.latest.message = nil
-		p.latest.mu.Unlock()
-		if message == nil {
-			continue
-		}
-		if p.send(dc, message, 1, p.await) != nil {
-			return
-		}
+	if dc == nil || p.settled(dc) != nil {
+		return
+	}
+	p.latest.mu.Lock()
+	message := p.latest.message
+	p.latest.message = nil
+	p.latest.mu.Unlock()
+	if message != nil {
+		_ = p.give(dc, message, false, p.highWater(), p.await) // if not, the connection ends
 	}
 }

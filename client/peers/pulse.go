@@ -15,19 +15,25 @@ const (
 	pulseLength     = 10              // bytes
 	ping            = 0
 	pong            = 1
+	relayedBit      = 1
+	spareBit        = 2
 )
 
 // beat is a message of the pulse. Time means something to the sender of the ping only, which the pong returns.
 type beat struct {
 	kind    byte
 	relayed bool // whether the sender's own end of the path is on a relay
+	spare   bool // whether the sender does not need the connection
 	time    uint64
 }
 
 func (b beat) encode() []byte {
 	m := []byte{b.kind, 0}
 	if b.relayed {
-		m[1] = 1
+		m[1] |= relayedBit
+	}
+	if b.spare {
+		m[1] |= spareBit
 	}
 	return binary.BigEndian.AppendUint64(m, b.time)
 }
@@ -36,7 +42,7 @@ func parseBeat(m []byte) (beat, bool) {
 	if len(m) != pulseLength || m[0] != ping && m[0] != pong {
 		return beat{}, false
 	}
-	return beat{m[0], m[1]&1 == 1, binary.BigEndian.Uint64(m[2:])}, true
+	return beat{m[0], m[1]&relayedBit != 0, m[1]&spareBit != 0, binary.BigEndian.Uint64(m[2:])}, true
 }
 
 // pulse knows whether a peer is alive, by pings over a channel of its own. The room's goroutine owns it.
@@ -48,11 +54,13 @@ type pulse struct {
 	changed  func()                                // the peer fell silent, or is heard again
 	tick     func()                                // every interval, while open
 
-	silent  bool // nothing was heard for too long
-	relayed bool // this side's end of the path is a relay, which the other side cannot always see: it is told
-	open    bool
-	quiet   int // whole intervals without a sound
-	cancel  func()
+	silent       bool // nothing was heard for too long
+	relayed      bool // this side's end of the path is a relay, which the other side cannot always see: it is told
+	spare        bool // this side does not need the connection
+	isSpareThere bool // nor does the other one
+	open         bool
+	quiet        int // whole intervals without a sound
+	cancel       func()
 
 	sound atomic.Bool // something was heard since the last ping; set by any goroutine
 }
@@ -77,10 +85,13 @@ func (p *pulse) heard() {
 func (p *pulse) receive(m []byte) {
 	p.heard()
 	b, ok := parseBeat(m)
+	if ok {
+		p.isSpareThere = b.spare
+	}
 	switch {
 	case !ok:
 	case b.kind == ping:
-		p.send(beat{pong, p.relayed, b.time})
+		p.send(beat{pong, p.relayed, p.spare, b.time})
 	default:
 		if rtt := clock() - math.Float64frombits(b.time); rtt >= 0 && rtt < 60_000 {
 			p.measured(time.Duration(rtt*float64(time.Millisecond)), b.relayed)
@@ -90,7 +101,7 @@ func (p *pulse) receive(m []byte) {
 
 // ask asks for a sign of life now.
 func (p *pulse) ask() {
-	p.send(beat{ping, p.relayed, math.Float64bits(clock())})
+	p.send(beat{ping, p.relayed, p.spare, math.Float64bits(clock())})
 }
 
 func (p *pulse) send(b beat) {

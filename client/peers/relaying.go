@@ -40,6 +40,7 @@ func (p *Peer) createRelay() {
 			}
 			return nil
 		},
+		passed:  func(name string, envelope []byte) { room.receive(p, name, envelope) },
 		dropped: func(err error) { p.tell(err, err) },
 		opened:  p.relayOpened,
 		moved:   p.relayMoved,
@@ -66,6 +67,7 @@ func (p *Peer) newPipe(name string) *pipe {
 // relayAsked takes the peer's wish for a way through the server, or its answer.
 func (p *Peer) relayAsked(n *note, proven bool) {
 	p.deaf = !n.webrtc
+	p.askedAt = p.room.now()
 	if n.echo == "" && p.health == connected { // it will be so for both, or for none soon
 		p.connection.pulse.ask()
 		return
@@ -147,6 +149,8 @@ func (p *Peer) reach() {
 		r.moveTo(carriers)
 	case r.used:
 		r.stay()
+	case p.isUnwanted:
+		r.calm()
 	case p.wasUp:
 		r.wishIn(relayAfterLoss)
 	default:
@@ -157,18 +161,23 @@ func (p *Peer) reach() {
 // show computes what the app sees of the connection.
 func (p *Peer) show() {
 	state, path := Connecting, Path{p.route.kind, p.route.protocol, p.rtt}
-	switch relayed := p.isRelayed(); {
-	case p.health == connected, relayed && p.room.isLinked():
+	onlyMeshed := p.isReached() && !p.hasWay()
+	switch {
+	case p.hasWay(), onlyMeshed:
 		state = Connected
 	case p.wasUp:
 		state = Reconnecting
 	}
-	if p.isRelayed() {
+	verified := p.verified
+	if onlyMeshed {
+		path = Path{Kind: Mesh}
+		verified = verified || p.isVouched()
+	} else if p.isRelayed() {
 		path = Path{Kind: Server, RTT: p.relay.rtt}
 	} else if p.route.kind == "" {
 		path = Path{RTT: p.rtt}
 	}
 	if !p.over {
-		p.update(func(v *view) { v.state, v.path = state, path })
+		p.update(func(v *view) { v.state, v.path, v.verified = state, path, verified })
 	}
 }

@@ -33,10 +33,12 @@ type remote struct {
 	route      route         // of the connection; its kind is "" while that is not known
 	rtt        time.Duration // 0: not measured
 	serial     int64         // of its last note that had a valid proof
-	unproven   bool          // something was believed without a proof, and may be in use still
 	told       map[error]bool
 	saidKey    bool // this side said the name of its key
 	over       bool
+
+	verdict
+	edge
 }
 
 func newPeer(room *Room, entry client.Peer) *Peer {
@@ -46,13 +48,13 @@ func newPeer(room *Room, entry client.Peer) *Peer {
 		open:   map[string]*pipe{},
 		change: make(chan struct{}),
 	}
-	p.ownEpoch = room.epoch
+	p.ownEpoch, p.askedAt = room.epoch, room.now()
 	p.told = map[error]bool{}
 	p.recovery = recovery{
 		after:     room.after,
 		health:    connected,
 		isFirst:   p.offers,
-		canSignal: func() bool { return p.canSignal() && !p.deaf },
+		canSignal: func() bool { return p.canSignal() && !p.deaf && !p.isUnwanted },
 		restart: func() {
 			if p.connection != nil {
 				p.connection.restart()
@@ -231,6 +233,7 @@ func (p *Peer) begin(g generation, mine bool) bool {
 	p.drop(ErrLost)
 	p.newest = g
 	p.early = nil
+	p.isFading, p.askedAt = false, p.room.now()
 	p.recovery.began()
 	c, err := newConnection(p, g, mine)
 	if err != nil {
@@ -248,7 +251,7 @@ func (p *Peer) shut(why error, also bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, pipe := range p.open {
-		if also || !pipe.relayed {
+		if also || !pipe.relayed && !pipe.isMeshed() {
 			pipe.finish(why)
 			delete(p.open, name)
 		}
@@ -279,12 +282,15 @@ func (p *Peer) trusts(n *note) (believed, proven bool) {
 	allowed := err == nil || errors.Is(err, ErrNoKey) && p.room.cfg.AllowUnverified
 	if allowed {
 		p.unproven = p.unproven || err != nil
-		if verified := !p.unproven; p.view.verified != verified {
-			p.update(func(v *view) { v.verified = verified })
+		p.isRefused = false
+		if verified := !p.unproven; p.verified != verified {
+			p.verified = verified
+			p.show()
 			p.room.changed(p)
 		}
 		return true, err == nil
 	}
+	p.isRefused = p.isRefused || !p.verified
 	if (errors.Is(err, ErrNoKey) || errors.Is(err, ErrOtherKey)) && !p.saidKey {
 		p.saidKey = true
 		p.send(&note{kind: kindKey, key: k.id})
@@ -296,8 +302,10 @@ func (p *Peer) trusts(n *note) (believed, proven bool) {
 // refusedKey takes note that the peer refused this side, and what its key is called.
 func (p *Peer) refusedKey(id string) {
 	if k := p.room.keyring; k == nil {
+		p.isRefused = true
 		p.tell(ErrKeyNeeded, ErrKeyNeeded)
 	} else if k.id != id {
+		p.isRefused = p.isRefused || !p.verified
 		p.tell(ErrOtherKey, ErrOtherKey)
 	}
 }
@@ -327,6 +335,9 @@ var errDiffer = errors.New("peers: channels differ")
 
 // opened takes note that a channel can be used.
 func (p *Peer) opened(pipe *pipe) {
+	if p.open[pipe.name] == pipe {
+		return
+	}
 	p.mu.Lock()
 	p.open[pipe.name] = pipe
 	p.changed()
@@ -345,11 +356,12 @@ func (p *Peer) check() {
 	}
 	p.health = now
 	if now == connected {
-		p.wasUp = true
+		p.wasUp, p.isRefused = true, false
 		p.ready = p.connection
 	}
 	p.recovery.update(now)
 	p.reach()
+	p.settle()
 	p.show()
 	p.room.changed(p)
 }

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-rtc/parley/client"
+	"github.com/parley-rtc/parley/client/peers/internal/mesh"
 )
 
 // drainTime is how long Leave waits for what was written to arrive.
@@ -34,6 +36,8 @@ type Room struct {
 	mu    sync.Mutex
 	peers map[string]*Peer // guarded by mu; by id; only the room's goroutine writes
 	err   error            // guarded by mu; why the session is over
+
+	meshed atomic.Bool
 
 	live // owned by the room's goroutine
 }
@@ -105,6 +109,9 @@ func (r *Room) Peer(id string) *Peer {
 	return r.peers[id]
 }
 
+// Meshed says whether there are so many peers that this side is connected to a few of them, at most 8, and others pass messages on.
+func (r *Room) Meshed() bool { return r.meshed.Load() }
+
 // Events returns the channel of events, always the same. It need not be read: what was not read yet, and is not true any more, is left
 // out. It is closed by Leave and Close, which drop what has not been read.
 func (r *Room) Events() <-chan Event { return r.events }
@@ -142,8 +149,16 @@ func (r *Room) Broadcast(ctx context.Context, name string, message []byte) error
 	if _, is := r.cfg.Channels[name]; !is {
 		return fmt.Errorf("peers: the room was joined without a channel %q", name)
 	}
+	if len(message) > r.cfg.MaxMessage {
+		return &TooLargeError{len(message), r.cfg.MaxMessage}
+	}
 	var writes sync.WaitGroup
 	peers := r.Peers()
+	var passedOn error
+	if r.Meshed() {
+		peers = slices.DeleteFunc(peers, func(p *Peer) bool { return mesh.IsFellow(p.instance) })
+		writes.Go(func() { passedOn = r.flood(ctx, name, message) })
+	}
 	faults := make([]error, len(peers))
 	for i, p := range peers {
 		p.mu.Lock()
@@ -159,7 +174,7 @@ func (r *Room) Broadcast(ctx context.Context, name string, message []byte) error
 		})
 	}
 	writes.Wait()
-	return errors.Join(faults...)
+	return errors.Join(append(faults, passedOn)...)
 }
 
 // Leave waits until what was written has arrived, for up to 3 s and until ctx ends, tells the server, and then does what Close does. An

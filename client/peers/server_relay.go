@@ -25,6 +25,7 @@ type serverRelay struct {
 	start     func(func()) // a goroutine
 	post      func(func()) bool
 	target    func(name string) *pipe
+	passed    func(name string, envelope []byte)
 	dropped   func(error)
 	opened    func(answered bool) // there is a stream; and whether it answers this side's wish
 	moved     func(lossy bool)    // messages go over the connection now; and whether some may be lost
@@ -113,7 +114,7 @@ func (r *serverRelay) receive(n *note, proven bool) {
 	if proven {
 		s.in, s.out = r.seals(own, n.nonce)
 	}
-	s.after, s.canSignal, s.send, s.target, s.dropped = r.after, r.canSignal, r.send, r.target, r.dropped
+	s.after, s.canSignal, s.send, s.target, s.passed, s.dropped = r.after, r.canSignal, r.send, r.target, r.passed, r.dropped
 	s.drained = func() { r.moveOn(false) }
 	s.stuck = func() { r.wishIn(0) }
 	r.stream = s

@@ -184,7 +184,7 @@ func (e *wireEnd) texts() []string {
 type wireConnection struct{ to *wireEnd }
 
 func (c wireConnection) Send(chunk []byte) error {
-	message, err := c.to.in.take(slices.Clone(chunk))
+	message, _, err := c.to.in.take(slices.Clone(chunk))
 	if message != nil {
 		c.to.pipe.deliver(message, nil)
 	}

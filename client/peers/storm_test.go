@@ -29,7 +29,7 @@ func TestNoPairIsStuck(t *testing.T) {
 		joins.Go(func() {
 			time.Sleep(rand.N(500 * time.Millisecond))
 			link := []client.Link{client.LongPoll, client.ShortPoll, client.Auto}[i%3]
-			members[i] = s.join(fmt.Sprintf("peer%02d", i), Config{Client: client.Options{Link: link}})
+			members[i] = s.join(fmt.Sprintf("peer%02d", i), Config{Client: client.Options{Link: link}, NoMesh: true})
 		})
 	}
 	joins.Wait()

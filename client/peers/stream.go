@@ -28,6 +28,7 @@ type stream struct {
 	canSignal func() bool
 	send      func(*note)
 	target    func(name string) *pipe // where what comes goes to; nil: nowhere just now
+	passed    func(name string, envelope []byte)
 	dropped   func(error)
 	drained   func() // all that was on its way is acknowledged
 	stuck     func() // nothing was answered, though pieces were sent again
@@ -68,7 +69,7 @@ type piece struct {
 	n    uint32
 	size int
 	from *outlet
-	done int // the size of the message that it ends, and 1; 0: it ends none
+	done int // the size of the message of this side's that it ends, and 1; 0: it ends none
 	note *note
 }
 
@@ -124,11 +125,11 @@ func (o *outlet) fill() bool {
 		if o.pipe.options.LatestOnly && o.waiting > 0 { // what is newest then goes
 			return false
 		}
-		message := o.pipe.next()
+		message, envelope := o.pipe.next()
 		if message == nil {
 			return false
 		}
-		o.cut = &chunker{message: message, id: o.nextID}
+		o.cut = &chunker{message: message, envelope: envelope, id: o.nextID}
 		o.nextID++
 	}
 	o.chunk = o.cut.next(make([]byte, 0, min(len(o.cut.message)+wholeHeader, chunkSize)))
@@ -141,7 +142,9 @@ func (s *stream) push(o *outlet) {
 	text := s.sealed(dataSort, p.n, append([]byte{o.index}, o.chunk...))
 	p.note = &note{kind: kindRelayed, stream: s.other, number: int64(p.n), data: &text}
 	if o.chunk = nil; o.cut.done {
-		p.done = len(o.cut.message) + 1
+		if !o.cut.envelope {
+			p.done = len(o.cut.message) + 1
+		}
 		o.cut = nil
 	}
 	o.waiting++
@@ -159,7 +162,7 @@ func (s *stream) pause() {
 	s.paused = true
 	for _, o := range s.outlets {
 		if o.cut != nil {
-			o.pipe.back(o.cut.message)
+			o.pipe.back(o.cut.message, o.cut.envelope)
 			o.cut, o.chunk = nil, nil
 		}
 	}
@@ -256,8 +259,12 @@ func (s *stream) handOver(post func(func()) bool) {
 			return
 		}
 		if a.to != nil {
-			message, err := a.to.in.take(a.chunk)
-			if message != nil {
+			message, envelope, err := a.to.in.take(a.chunk)
+			switch {
+			case message == nil:
+			case envelope:
+				post(func() { s.passed(a.to.name, message) })
+			default:
 				a.pipe.deliver(message, s.over)
 			}
 			if err != nil {

@@ -55,6 +55,7 @@ type vectors struct {
 	Pulse []struct {
 		Kind    string
 		Relayed bool
+		Spare   bool
 		Time    float64
 		Hex     string
 	}
@@ -164,7 +165,7 @@ func TestVectorsOfFraming(t *testing.T) {
 			if len(chunk) != want.Length || hex.EncodeToString(sum[:]) != want.SHA256 {
 				t.Errorf("size %d, chunk %d has %d bytes and begins with %x; want %d and %s", m.Size, i, len(chunk), chunk[:min(16, len(chunk))], want.Length, want.Head)
 			}
-			got, err := in.take(slices.Clone(chunk))
+			got, _, err := in.take(slices.Clone(chunk))
 			if last := i == len(m.Chunks)-1; err != nil || (got != nil) != last || last && !slices.Equal(got, message) {
 				t.Errorf("size %d: after chunk %d there are %d bytes, %v", m.Size, i, len(got), err)
 			}
@@ -178,7 +179,7 @@ func TestVectorsOfFraming(t *testing.T) {
 func TestVectorsOfThePulse(t *testing.T) {
 	for _, p := range readVectors(t).Pulse {
 		want, _ := hex.DecodeString(p.Hex)
-		b := beat{relayed: p.Relayed, time: math.Float64bits(p.Time), kind: map[string]byte{"ping": ping, "pong": pong}[p.Kind]}
+		b := beat{relayed: p.Relayed, spare: p.Spare, time: math.Float64bits(p.Time), kind: map[string]byte{"ping": ping, "pong": pong}[p.Kind]}
 		if got := b.encode(); string(got) != string(want) {
 			t.Errorf("%s is %x, want %x", p.Kind, got, want)
 		}
