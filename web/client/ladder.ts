@@ -6,6 +6,7 @@ import { signalingBackoff } from './backoff.ts'
 import type { Endpoints, FramesReply } from './endpoints.ts'
 import { SignalError } from './errors.ts'
 import { isNumbered, parseFrame, readFrame, type LinkFrame, type NumberedFrame, type UplinkFrame } from './frames.ts'
+import type { LadderEvents } from './ladder-events.ts'
 import { openEvents } from './link-events.ts'
 import { openWebSocket } from './link-websocket.ts'
 import { linkKinds, type LinkKind } from './link.ts'
@@ -41,21 +42,6 @@ const believed = 3
 
 const unanswered = 'the server did not answer'
 const superseded = 'another link of this session took over'
-
-export type Notice = Extract<LinkFrame, { kind: 'refused' | 'ice' }>
-
-/** What a ladder tells. */
-export interface LadderEvents {
-  /** A link is in use, of another kind than before. */
-  opened(via: LinkKind): void
-  /** The link in use is lost; the next one is under way. */
-  lost(): void
-  /** A numbered frame, each once and in order. */
-  frame(frame: NumberedFrame): void
-  notice(frame: Notice): void
-  /** No link works, or the session is over; nothing follows. */
-  ended(error: SignalError): void
-}
 
 /** The links of one session. It puts the best that works into use, and watches that it does. */
 export class Ladder {
