@@ -6,12 +6,15 @@ import (
 	"errors"
 	"expvar"
 	"fmt"
+	"hash/fnv"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"time"
 
+	"github.com/dgryski/go-rendezvous"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/parley-rtc/parley/client"
@@ -180,6 +183,55 @@ func Example_ice() {
 	defer session.Close()
 	fmt.Println(session.ICE().Servers[1].URLs, session.ICE().TTL)
 	// Output: [turn:relay.example:3478] 1h0m0s
+}
+
+func Example_relays() {
+	keyring, err := credentials.New("the secret that the relays have, too")
+	if err != nil {
+		log.Fatal(err)
+	}
+	hash := func(name string) uint64 {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(name))
+		return h.Sum64()
+	}
+	var relays atomic.Pointer[rendezvous.Rendezvous] // github.com/dgryski/go-rendezvous
+	relays.Store(rendezvous.New([]string{"relay1.example", "relay2.example", "relay3.example"}, hash))
+	server, err := signaling.New(signaling.Config{
+		ICEServers: func(_ context.Context, r signaling.ICERequest) (signaling.ICE, error) {
+			const ttl = time.Hour
+			c, err := keyring.Mint(r.Peer, time.Now(), ttl)
+			relay := relays.Load().Lookup(r.Room) // all peers of a room have the same
+			return signaling.ICE{TTL: ttl, Servers: []signaling.ICEServer{
+				{URLs: []string{"turn:" + relay}, Username: c.Username, Credential: c.Password},
+			}}, err
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	app := httptest.NewServer(server)
+	defer app.Close()
+
+	relayOf := func(room string) string {
+		session, err := client.Join(context.Background(), app.URL, room, client.Options{})
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer session.Close()
+		return session.ICE().Servers[0].URLs[0]
+	}
+	fmt.Println(relayOf("lobby"), relayOf("lobby"), relayOf("kitchen"))
+
+	before := relays.Swap(rendezvous.New([]string{"relay2.example", "relay3.example"}, hash)) // relay1 is down
+	server.RenewICE(func(room string) bool {
+		return before.Lookup(room) != relays.Load().Lookup(room)
+	})
+	fmt.Println(relayOf("lobby"), relayOf("kitchen"))
+	// Output:
+	// turn:relay1.example turn:relay1.example turn:relay2.example
+	// turn:relay2.example turn:relay2.example
 }
 
 func Example_observe() {

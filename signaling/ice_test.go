@@ -322,3 +322,31 @@ func TestPollsWaitAtANodeThatNeverAskedTheHook(t *testing.T) {
 		}
 	}
 }
+
+func TestServersThatChangedReachTheClientsOfTheirRooms(t *testing.T) {
+	for _, kind := range []string{"websocket", "events"} {
+		t.Run(kind, func(t *testing.T) {
+			hook := &relays{ttl: 12 * time.Hour}
+			s := serve(t, signaling.Config{ICEServers: hook.serve, Timing: quick})
+			s.join("elsewhere", as("bob")).linked(kind, -1)
+			alice := s.join("room", as("alice")).linked(kind, -1)
+			for i := 3; i <= 4; i++ { // more than once
+				s.RenewICE(func(room string) bool { return room == "room" })
+				if f := alice.servers(); f.ICEServers[0].Username != fmt.Sprint(i) {
+					t.Errorf("came %+v, want number %d", f, i)
+				}
+			}
+			for pings := 0; pings < 2; { // nothing comes with later heartbeats
+				if f := <-alice.frames; f.Kind == wire.KindPing {
+					pings++
+				}
+			}
+			if got := hook.calls(); got != 4 {
+				t.Errorf("the hook was asked %d times, want one for each join and change", got)
+			}
+		})
+	}
+	s := serve(t, signaling.Config{})
+	s.join("room", as("alice")).linked("websocket", -1)
+	s.RenewICE(func(string) bool { t.Error("without servers there is nothing to renew"); return true })
+}

@@ -161,6 +161,41 @@ func TestExternalTURNInsteadOfTheOwn(t *testing.T) {
 	}
 }
 
+func TestOfSeveralRelaysARoomHasTwo(t *testing.T) {
+	p := start(t, map[string]string{"PARLEY_TURN_SECRET": "s3cret", "PARLEY_TURN_URL": "a=turn:127.0.0.1:1,b=turn:127.0.0.1:2,a=turns:localhost:1,c=turn:127.0.0.1:3,stun:127.0.0.1:4"}, "--admin-listen", ":0")
+	of := map[string]string{"turn:127.0.0.1:1": "a", "turns:localhost:1": "a", "turn:127.0.0.1:2": "b", "turn:127.0.0.1:3": "c"}
+	pairs := make(map[string]bool)
+	for i := range 40 {
+		room := fmt.Sprint("room", i)
+		reply := join(t, p.url, room)
+		servers := reply.ICEServers
+		if len(servers) != 3 || servers[2].URLs[0] != "stun:127.0.0.1:4" || servers[2].Username != "" {
+			t.Fatalf("%s has %+v, want two relays and the STUN server", room, servers)
+		}
+		for _, s := range servers[:2] {
+			if name := of[s.URLs[0]]; len(s.URLs) != map[string]int{"a": 2, "b": 1, "c": 1}[name] || s.Username == "" || s.Credential == "" {
+				t.Errorf("%s has %+v", room, s)
+			}
+		}
+		pairs[of[servers[0].URLs[0]]+of[servers[1].URLs[0]]] = true
+		if again := join(t, p.url, room); fmt.Sprint(again.ICEServers[0].URLs, again.ICEServers[1].URLs) != fmt.Sprint(servers[0].URLs, servers[1].URLs) {
+			t.Errorf("of two peers of %s one has %+v and the other %+v", room, servers, again.ICEServers)
+		}
+	}
+	if len(pairs) != 6 {
+		t.Errorf("the rooms have %v, want all pairs", pairs)
+	}
+	if _, text := get(t, p.adminURL(t)+"/metrics"); !strings.Contains(text, `parley_external_relay_up{relay="a"} 1`) || strings.Contains(text, "parley_relay_") {
+		t.Errorf("the metrics are\n%s", text)
+	}
+	if status, _ := get(t, p.url+"/readyz"); status != 200 {
+		t.Errorf("/readyz answers %d since relays do not", status)
+	}
+	if out := p.stdout.String(); !strings.Contains(out, "Relay      turn:127.0.0.1:1 turns:localhost:1\n") || !strings.Contains(out, "Relay      turn:127.0.0.1:2\n") {
+		t.Errorf("it prints\n%s", out)
+	}
+}
+
 func TestNoRelay(t *testing.T) {
 	p := start(t, map[string]string{"PARLEY_NO_RELAY": "true"})
 	if reply := join(t, p.url, "room"); len(reply.ICEServers) != 0 {
@@ -247,7 +282,8 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		"a private address of nobody":       {[]string{"--public-ip", "198.51.100.7/192.0.2.9"}, []string{"--public-ip", "198.51.100.7/192.0.2.9", "of this host"}},
 		"ports the wrong way round":         {[]string{"--relay-ports", "6000-5000"}, []string{"--relay-ports", "6000-5000"}},
 		"ports that are none":               {[]string{"--relay-ports", "1-70000"}, []string{"--relay-ports", "65535"}},
-		"a TURN URL that is none":           {[]string{"--turn-url", "http://x", "--turn-secret", "s"}, []string{"--turn-url", "http://x"}},
+		"a TURN URL that is none":           {[]string{"--turn-url", "http://x", "--turn-secret", "s"}, []string{"--turn-url", `"http://x" is not a URL`}},
+		"a TURN URL that is given twice":    {[]string{"--turn-url", "turn:relay.example", "--turn-url", "b=turn:relay.example:3478", "--turn-secret", "s"}, []string{"--turn-url", "given twice", "b=turn:relay.example:3478"}},
 		"a TURN URL without its secret":     {[]string{"--turn-url", "turn:relay.example"}, []string{"--turn-secret"}},
 		"a log level that is none":          {[]string{"--log-level", "loud"}, []string{"--log-level", "loud", "debug, info, warn and error"}},
 		"a log format that is none":         {[]string{"--log-format", "xml"}, []string{"--log-format", "xml"}},

@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-rtc/parley/internal/oneport"
+	"github.com/parley-rtc/parley/internal/relays"
 	"github.com/parley-rtc/parley/relay"
 	"github.com/parley-rtc/parley/signaling"
 )
@@ -42,8 +44,15 @@ func scrape(t *testing.T) string {
 	asked := func() RedisStats {
 		return RedisStats{Up: true, Steps: signaling.Histogram{Bounds: []float64{.001}, Counts: []uint64{4, 1}, Sum: 2}, Errors: map[string]uint64{"full": 3}}
 	}
+	checked := func() []relays.Status {
+		return []relays.Status{
+			{Relay: "a", URL: "turn:a", Up: true, Results: map[string]uint64{"ok": 16, "silent": 17}, Checks: 33, Took: 18 * time.Second},
+			{Relay: "a", URL: "turns:a", Up: true, Results: map[string]uint64{"tls": 19}, Checks: 19, Took: time.Second},
+			{Relay: "b", URL: "turn:b", Results: map[string]uint64{"unauthorized": 20}, Checks: 20, Took: time.Second},
+		}
+	}
 	w := httptest.NewRecorder()
-	Handler("v1", Signaling(counted), Relay(relayed), Port(told), Redis(asked)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	Handler("v1", Signaling(counted), Relay(relayed), Port(told), Redis(asked), Relays(checked)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if w.Code != 200 {
 		t.Fatalf("scrape: %d %s", w.Code, w.Body)
 	}
@@ -68,6 +77,10 @@ func TestMetricsTellTheCounts(t *testing.T) {
 		`parley_relay_bytes_total{direction="from_peers"} 6`, `parley_relay_auth_failures_total 7`,
 		`parley_port_connections_total{protocol="turns"} 10`, `parley_port_refusals_total{reason="silent"} 11`,
 		`parley_redis_up 1`, `parley_redis_errors_total{reason="full"} 3`, `parley_redis_step_seconds_bucket{le="0.001"} 4`, `parley_redis_step_seconds_count 5`,
+		`parley_external_relay_up{relay="a"} 1`, `parley_external_relay_up{relay="b"} 0`,
+		`parley_external_relay_checks_total{relay="a",result="silent",url="turn:a"} 17`, `parley_external_relay_checks_total{relay="a",result="tls",url="turns:a"} 19`,
+		`parley_external_relay_checks_total{relay="b",result="unauthorized",url="turn:b"} 20`,
+		`parley_external_relay_check_seconds_sum{relay="a",url="turn:a"} 18`, `parley_external_relay_check_seconds_count{relay="a",url="turn:a"} 33`,
 		`parley_relay_refusals_total{reason="expired"} 8`, `parley_relay_drops_total{reason="malformed"} 9`,
 	} {
 		if !strings.Contains(text, want+"\n") {

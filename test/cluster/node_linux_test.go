@@ -42,6 +42,7 @@ func TestCluster(t *testing.T) {
 	t.Run("Redis is gone for five seconds", testRedisIsGoneForFiveSeconds)
 	t.Run("Redis starts again, empty", testRedisStartsAgainEmpty)
 	t.Run("each request meets a new process", testEachRequestMeetsANewProcess)
+	t.Run("peers go on over the backup of a killed relay", testPeersGoOnOverTheBackupOfAKilledRelay)
 }
 
 // node is a process of cmd/signal. It ends with its test.
@@ -61,9 +62,12 @@ type cluster struct {
 	nodes []*node
 }
 
-// start starts so many nodes.
-func start(t testing.TB, redis string, count int) *cluster {
+// start starts so many nodes, without a relay unless args say which.
+func start(t testing.TB, redis string, count int, args ...string) *cluster {
 	t.Helper()
+	if len(args) == 0 {
+		args = []string{"--no-relay"}
+	}
 	c := &cluster{t: t}
 	for range count {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -72,7 +76,7 @@ func start(t testing.TB, redis string, count int) *cluster {
 		}
 		n := &node{t: t, address: l.Addr().String()}
 		l.Close()
-		n.args = []string{"--listen", n.address, "--no-relay", "--redis", redis, "--log-level", "error", "--max-connections", "100000", "--public-url", "http://cluster.test", "--join-rate", "10000"}
+		n.args = append([]string{"--listen", n.address, "--redis", redis, "--log-level", "error", "--max-connections", "100000", "--public-url", "http://cluster.test", "--join-rate", "10000"}, args...)
 		c.nodes = append(c.nodes, n)
 		t.Cleanup(n.kill)
 		n.start()
