@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-const rooms = 20_000
+const rooms = 5_000
 
 func room(i int) string { return fmt.Sprintf("room-%d", i) }
 
@@ -47,7 +47,7 @@ func TestRoomsAreSpreadEvenly(t *testing.T) {
 }
 
 func TestOnlyTheRoomsOfARelayMoveWhenItGoes(t *testing.T) {
-	for _, n := range []int{2, 3, 5, 20} {
+	for _, n := range []int{2, 3, 8} {
 		names := hosts(n)
 		before := newOrder(names)
 		for i, gone := range names {

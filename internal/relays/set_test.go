@@ -137,7 +137,7 @@ func watch(t *testing.T, secret string, timeout time.Duration, urls ...string) *
 			c, err := ring.Mint("check", time.Now(), ttl)
 			return c.Username, c.Password, err
 		},
-		TTL: time.Hour, Every: 50 * time.Millisecond, Soon: 20 * time.Millisecond, Timeout: timeout,
+		TTL: time.Hour, Every: 200 * time.Millisecond, Soon: 50 * time.Millisecond, Timeout: timeout,
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	})
 	if err != nil {
@@ -293,7 +293,7 @@ func TestARelayOfWhichOneURLHangs(t *testing.T) {
 	}
 	defer hung.Close()
 	a := serve(t)
-	w := watch(t, "secret", 300*time.Millisecond, "a=turn:"+a.address+"?transport=tcp", "a=turn:"+hung.Addr().String()+"?transport=tcp", "b=turns:"+hung.Addr().String())
+	w := watch(t, "secret", 700*time.Millisecond, "a=turn:"+a.address+"?transport=tcp", "a=turn:"+hung.Addr().String()+"?transport=tcp", "b=turns:"+hung.Addr().String())
 	w.until("what hangs is down", func() bool { up, results := w.status("b"); return !up && results["silent"] >= Failures })
 	w.until("the URL is in the log", func() bool { return w.log.count(`msg="a URL of a relay fails, others of it work" relay=a`) == 1 })
 	if up, results := w.status("a"); !up || results["ok"] == 0 || results["silent"] < Failures {
