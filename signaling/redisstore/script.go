@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"embed"
+	"regexp"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -20,7 +21,33 @@ func script(name string, parts ...string) *rueidis.Lua {
 		}
 		text.Write(b)
 	}
-	return rueidis.NewLuaScript(text.String())
+	return rueidis.NewLuaScript(folded(text.String()))
+}
+
+var (
+	comments  = regexp.MustCompile(`(?m)(^|\s)--.*$`)
+	constants = regexp.MustCompile(`(?m)^local ([A-Z][A-Z_]*(?:, [A-Z][A-Z_]*)*) =\s+([0-9e]+(?:, [0-9e]+)*)\s*\n`)
+	words     = regexp.MustCompile(`'[^'\n]*'|[A-Za-z_][A-Za-z0-9_]*`)
+)
+
+// folded puts the values of constants, which are in capitals, in their place. Redis runs a script from its first line each time,
+// and there each function is made anew, with a reference to whatever it names outside: by names that took a third of the time.
+func folded(text string) string {
+	text = comments.ReplaceAllString(text, "")
+	values := make(map[string]string)
+	for _, found := range constants.FindAllStringSubmatch(text, -1) {
+		names, numbers := strings.Split(found[1], ", "), strings.Split(found[2], ", ")
+		for i, name := range names {
+			values[name] = numbers[i]
+		}
+	}
+	text = constants.ReplaceAllString(text, "")
+	return words.ReplaceAllStringFunc(text, func(word string) string {
+		if value, is := values[word]; is {
+			return value
+		}
+		return word
+	})
 }
 
 func stepScript(name string) *rueidis.Lua { return script(name, "room", "mailbox", "member", "step") }

@@ -84,7 +84,7 @@ end
 
 -- expire does what is due by now.
 local function expire()
-  if r[DUE] == 0 or now < r[DUE] then return end
+  swept = true
   local hold = held()
   for _, m in ipairs(everybody()) do
     if m[ENDED] ~= '' then -- ended by the one before

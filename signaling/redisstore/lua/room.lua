@@ -47,6 +47,7 @@ local ask = unpacked(ARGV[4])
 
 local r           -- the room; nil: there is none
 local existed     -- it was there before
+local swept       -- what was due in it was done
 local wiped       -- what was there goes
 local put = {}    -- fields to be written; false: to be deleted
 local seat = {}   -- peers to be written into LIVE; false: to be deleted

@@ -38,6 +38,10 @@ local function moved(replication, info)
   dirty[r] = true
 end
 
+local function replication_of(info)
+  return string.match(info, 'master_replid:(%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w)') or ''
+end
+
 -- begin reads the room, and does what is due in it. A room that is not there is made if that is asked for.
 local function begin(create)
   local gap = tonumber(ARGV[1])
@@ -45,14 +49,13 @@ local function begin(create)
   if gap > LATE then call('SET', PAUSE, string.format('%.0f', now), 'PX', floor(LEAST_LIFE / 1000)) end
 
   local info = call('INFO', 'replication')
-  local replication = string.match(info, 'master_replid:(%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w)') or ''
   local text = call('HGET', STATE, 'r')
   if text then
     r, existed = unpacked(text), true
-    if r[REPLICATION] ~= replication then moved(replication, info) end
-    expire()
+    if not string.find(info, 'master_replid:' .. r[REPLICATION], 1, true) then moved(replication_of(info), info) end
+    if r[DUE] > 0 and now >= r[DUE] then expire() end
   elseif create then
-    fresh(replication)
+    fresh(replication_of(info))
   end
   return r
 end
@@ -79,7 +82,8 @@ end
 
 -- save writes what the step changed. It frees first, so that a server whose memory is full can be emptied.
 local function save()
-  if r[ENDED_FIRST] > r[ENDED_LAST] and r[POSTED_FIRST] > r[POSTED_LAST] and now >= r[LOST] and population() == 0 then
+  -- A room ends when the last of what it remembers expires, or is not even made.
+  if (swept or not existed) and r[ENDED_FIRST] > r[ENDED_LAST] and r[POSTED_FIRST] > r[POSTED_LAST] and now >= r[LOST] and population() == 0 then
     if existed then
       call('DEL', STATE, LIVE)
       call('ZREM', INDEX, ARGV[3])
@@ -137,7 +141,7 @@ end
 local function done(code, ...)
   local due = 0
   if r then
-    settle()
+    if overfull[1] then settle() end
     save()
     if #wakes > 0 then call('SPUBLISH', ARGV[2], table.concat(wakes, ' ')) end
     if r[DUE] > 0 then due = max(r[DUE] - now, 1000) end
