@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.DurationVar(&o.window, "window", 3*time.Second, "how long to measure frames and heartbeats for, each time")
 	flags.StringVar(&o.json, "json", "", "the `file` for every single result; none if empty")
 	flags.StringVar(&o.tables, "readme", "", "the `file` to write a table to, between its markers; none if empty")
-	flags.StringVar(&o.profile, "profile", "", "a `folder` for the CPU profiles of a node in the saturated pair relay")
+	flags.StringVar(&o.profile, "profile", "", "a `folder` for CPU profiles of a node, one for each setup and load of the pairs")
 	flags.StringVar(&o.field.GOGC, "gogc", "50", "`GOGC` of the nodes; cmd/signal has 50, too")
 	child := flags.String("serve", "", "be this `server`: what the bench starts itself with")
 	listen := flags.String("listen", "", "with -serve: its `address`")
@@ -109,6 +109,11 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 			return err
 		}
 		return b.report(scenarios)
+	}
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o755); err != nil {
+			return fmt.Errorf("-profile: %w", err)
+		}
 	}
 	if *pin {
 		if err := b.field.Pin(); err != nil {

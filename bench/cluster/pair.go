@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/parley-rtc/parley/bench/internal/contender"
@@ -69,14 +70,14 @@ func (b *bench) flows(ctx context.Context, name string, s *site, in setup, l flo
 // startProfile profiles the first node, if that is wanted; it sends when it is done.
 func (b *bench) startProfile(ctx context.Context, name string, s *site, in setup) <-chan error {
 	done := make(chan error, 1)
-	if b.profile == "" || name != saturated {
+	if b.profile == "" {
 		done <- nil
 		return done
 	}
 	go func() {
 		_ = sleep(ctx, b.sizes.warm)
 		seconds := max(1, int(b.window/time.Second))
-		done <- s.nodes[0].Profile(ctx, fmt.Sprintf("profile?seconds=%d", seconds), filepath.Join(b.profile, string(in)+".pprof"))
+		done <- s.nodes[0].Profile(ctx, fmt.Sprintf("profile?seconds=%d", seconds), filepath.Join(b.profile, strings.ReplaceAll(string(in)+" "+name, " ", "-")+".pprof"))
 	}()
 	return done
 }

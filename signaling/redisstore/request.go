@@ -108,6 +108,17 @@ func appendExchange(b []byte, x store.Exchange) []byte {
 	return appendBool(b, x.Renew)
 }
 
+// sizeOf is about how long a request becomes.
+func sizeOf(ref store.Ref, x store.Exchange) int {
+	const most = 128 // of what is not text: the secret's hash, numbers
+	size := most + len(ref.Session)
+	for i := range x.Frames {
+		f := &x.Frames[i]
+		size += 64 + len(f.To) + len(f.Data) + len(f.Meta)
+	}
+	return size
+}
+
 // appendSent appends {number, kind, cost to one peer, …}.
 func appendSent(b []byte, f *store.Sent) []byte {
 	head := func(more int) {

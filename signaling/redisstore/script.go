@@ -3,6 +3,7 @@ package redisstore
 import (
 	"embed"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -50,17 +51,20 @@ func folded(text string) string {
 	})
 }
 
-func stepScript(name string) *rueidis.Lua { return script(name, "room", "mailbox", "member", "step") }
+// stepScript reads a script that is a step; parts come before it.
+func stepScript(name string, parts ...string) *rueidis.Lua {
+	return script(name, slices.Concat([]string{"room", "mailbox", "member", "step"}, parts)...)
+}
 
 var (
-	joinScript     = stepScript("join")
-	attachScript   = stepScript("attach")
-	ownerScript    = stepScript("owner")
+	joinScript     = stepScript("join", "people")
+	attachScript   = stepScript("attach", "people")
+	ownerScript    = stepScript("owner", "people")
 	exchangeScript = stepScript("exchange")
 	detachScript   = stepScript("detach")
 	leaveScript    = stepScript("leave")
 	endScript      = stepScript("end")
 	postScript     = stepScript("post")
-	rosterScript   = stepScript("roster")
+	rosterScript   = stepScript("roster", "people")
 	roomsScript    = script("rooms")
 )

@@ -127,7 +127,7 @@ func (s *Store) Owner(ctx context.Context, ref store.Ref) (store.Owner, error) {
 
 // Exchange implements [store.Store].
 func (s *Store) Exchange(ctx context.Context, ref store.Ref, x store.Exchange) (store.Result, error) {
-	reply, due, err := s.step(ctx, exchangeScript, ref.Room, appendExchange(appendRef(nil, ref, 7), x))
+	reply, due, err := s.step(ctx, exchangeScript, ref.Room, appendExchange(appendRef(make([]byte, 0, sizeOf(ref, x)), ref, 7), x))
 	if err != nil {
 		return store.Result{Due: due}, err
 	}

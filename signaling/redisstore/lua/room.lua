@@ -126,17 +126,6 @@ local function everybody()
   return crowd
 end
 
-local function read_made()
-  local names, missing = {}, {}
-  for _, m in ipairs(everybody()) do
-    if not made[session_of[m]] then
-      names[#names + 1] = 'c' .. session_of[m]
-      missing[#missing + 1] = session_of[m]
-    end
-  end
-  for i, text in ipairs(fields(names)) do made[missing[i]] = unpacked(text) end
-end
-
 local function population()
   if not crowd then
     local count = wiped and 0 or call('HLEN', LIVE)
@@ -170,12 +159,4 @@ local function schedule(m, away, gone)
   change(m)
   sooner(away)
   sooner(gone)
-end
-
--- this_server returns what tells this server, and its stays as a master, from others.
-local function this_server()
-  local info = call('INFO', 'server')
-  local node = ''
-  if string.find(info, 'redis_mode:cluster', 1, true) then node = string.sub(call('CLUSTER', 'MYID'), 1, 16) end
-  return string.match(info, 'run_id:(%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w)') or '', node
 end

@@ -6,40 +6,51 @@ local function life()
   return max(2 * longest, LEAST_LIFE)
 end
 
-local function fresh(replication)
-  r = {replication, '', '', 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
-  r[RUN], r[NODE] = this_server()
-  wiped = true -- of what may be left of a room whose state is gone
-  dirty[r] = true
-end
+-- settle_here makes a room, or takes in that it is on another server than before. That is rare, so what does it is made only then.
+local function settle_here(info)
+  local replication = string.match(info, 'master_replid:(%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w)') or ''
 
--- moved takes in that another server, or the same one in another stay as master, holds the room now. If it may lack
--- what the other had acknowledged, the sessions are over: they are to join again.
-local function moved(replication, info)
-  local run, node = this_server()
-  local before = string.match(info, 'master_replid2:(%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w)') or ''
-  local lost
-  if run == r[RUN] then
-    lost = string.find(before, '[^0]') -- else it only began, or stopped, to keep a backlog for replicas
-  else
-    lost = node == r[NODE] or before == r[REPLICATION] -- else the slot was moved here, with all that was in it
+  -- this_server returns what tells this server, and its stays as a master, from others.
+  local function this_server()
+    local info = call('INFO', 'server')
+    local node = ''
+    if string.find(info, 'redis_mode:cluster', 1, true) then node = string.sub(call('CLUSTER', 'MYID'), 1, 16) end
+    return string.match(info, 'run_id:(%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w)') or '', node
   end
-  if lost then
-    for _, session in ipairs(call('HVALS', LIVE)) do
-      woken[session] = true
-      wakes[#wakes + 1] = session
+
+  local function fresh()
+    r = {replication, '', '', 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+    r[RUN], r[NODE] = this_server()
+    wiped = true -- of what may be left of a room whose state is gone
+    dirty[r] = true
+  end
+
+  -- moved takes in that another server, or the same one in another stay as master, holds the room now. If it may lack
+  -- what the other had acknowledged, the sessions are over: they are to join again.
+  local function moved()
+    local run, node = this_server()
+    local before = string.match(info, 'master_replid2:(%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w)') or ''
+    local lost
+    if run == r[RUN] then
+      lost = string.find(before, '[^0]') -- else it only began, or stopped, to keep a backlog for replicas
+    else
+      lost = node == r[NODE] or before == r[REPLICATION] -- else the slot was moved here, with all that was in it
     end
-    wiped = true
-    r[LOST] = now + r[TOMBSTONE]
-    r[DUE] = r[LOST]
-    r[ENDED_FIRST], r[ENDED_LAST], r[POSTED_FIRST], r[POSTED_LAST], r[TOUCHED] = 1, 0, 1, 0, 0
+    if lost then
+      for _, session in ipairs(call('HVALS', LIVE)) do
+        woken[session] = true
+        wakes[#wakes + 1] = session
+      end
+      wiped = true
+      r[LOST] = now + r[TOMBSTONE]
+      r[DUE] = r[LOST]
+      r[ENDED_FIRST], r[ENDED_LAST], r[POSTED_FIRST], r[POSTED_LAST], r[TOUCHED] = 1, 0, 1, 0, 0
+    end
+    r[REPLICATION], r[RUN], r[NODE] = replication, run, node
+    dirty[r] = true
   end
-  r[REPLICATION], r[RUN], r[NODE] = replication, run, node
-  dirty[r] = true
-end
 
-local function replication_of(info)
-  return string.match(info, 'master_replid:(%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w%w)') or ''
+  if r then moved() else fresh() end
 end
 
 -- begin reads the room, and does what is due in it. A room that is not there is made if that is asked for.
@@ -52,10 +63,10 @@ local function begin(create)
   local text = call('HGET', STATE, 'r')
   if text then
     r, existed = unpacked(text), true
-    if not string.find(info, 'master_replid:' .. r[REPLICATION], 1, true) then moved(replication_of(info), info) end
+    if not string.find(info, 'master_replid:' .. r[REPLICATION], 1, true) then settle_here(info) end
     if r[DUE] > 0 and now >= r[DUE] then expire() end
   elseif create then
-    fresh(replication_of(info))
+    settle_here(info)
   end
   return r
 end
@@ -147,22 +158,4 @@ local function done(code, ...)
     if r[DUE] > 0 then due = max(r[DUE] - now, 1000) end
   end
   return pack({code, now, due, ...})
-end
-
-local function owner(m)
-  local left = 0
-  if m[EXPIRES] > 0 then left = max(m[EXPIRES] - now, 1) end
-  return m[PEER], as_made(m)[SUBJECT], max(now - m[EPOCH_OF] * 1000, 0), left
-end
-
--- roster returns everybody but m.
-local function roster(m)
-  if not crowd then everybody() end
-  read_made()
-  local list = {}
-  for _, other in ipairs(others(m)) do
-    local c = as_made(other)
-    list[#list + 1] = {other[PEER], session_of[other], other[EPOCH_OF], c[INSTANCE], c[NAME], c[META], other[PRESENCE]}
-  end
-  return list
 end
