@@ -70,7 +70,7 @@ func TestEveryScenario(t *testing.T) {
 	if err := os.WriteFile(table, []byte("before\n"+beginMark+"\nold\n"+endMark+"\nafter\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(context.Background(), []string{"-from", b.json, "-readme", table}, new(bytes.Buffer)); err != nil {
+	if err := run(context.Background(), []string{"-from", b.json, "-table", table}, new(bytes.Buffer)); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(table)
