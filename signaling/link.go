@@ -207,9 +207,12 @@ func (l *link) observe(kind EventKind, code wire.Code) {
 
 // due has the room looked at when something in it is due.
 func (l *link) due(in store.Due) {
-	if w := l.sweep.Load(); !w.covers(in) {
-		l.sweep.Store(l.server.due(l.ref.Room, in))
+	w := l.sweep.Load()
+	if !w.covers(in) {
+		w = l.server.look(l.ref.Room, in)
+		l.sweep.Store(w)
 	}
+	w.use()
 }
 
 // close takes the link down after its reader has ended.

@@ -1,12 +1,16 @@
 package signaling_test
 
 import (
+	"context"
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/parley-rtc/parley/internal/wire"
 	"github.com/parley-rtc/parley/signaling"
+	"github.com/parley-rtc/parley/signaling/internal/memory"
+	"github.com/parley-rtc/parley/signaling/store"
 )
 
 func TestARoomIsForgottenSoonAfterTheLastOneLeft(t *testing.T) {
@@ -31,4 +35,39 @@ func TestARoomIsForgottenSoonAfterTheLastOneLeft(t *testing.T) {
 			}
 		}
 	})
+}
+
+// rosters counts how often a server looks at rooms.
+type rosters struct {
+	store.Store
+	count atomic.Int64
+}
+
+func (r *rosters) Roster(ctx context.Context, room string) (store.Roster, error) {
+	r.count.Add(1)
+	return r.Store.Roster(ctx, room)
+}
+
+// A room that other servers serve now is theirs to look at.
+func TestARoomIsNotLookedAtWhereNobodyIsServedAnyMore(t *testing.T) {
+	timing := signaling.Timing{
+		Heartbeat: 150 * time.Millisecond, Lease: 600 * time.Millisecond, Away: 300 * time.Millisecond, Left: 600 * time.Millisecond, Polling: 600 * time.Millisecond, Tombstone: 50 * time.Millisecond,
+	}
+	rooms := memory.New()
+	one, two := &rosters{Store: rooms}, &rosters{Store: rooms}
+	before, after := serve(t, signaling.Config{Store: one, Timing: timing}), serve(t, signaling.Config{Store: two, Timing: timing})
+	alice := before.join("room", as("alice"))
+	link := alice.linked("websocket", -1)
+	alice.service = after
+	alice.linked("websocket", -1)
+	link.cut()
+	last, steady := int64(-1), int64(0) // how often the one had looked, and the other one when that changed last
+	for deadline := time.Now().Add(6 * patience); last < 0 || two.count.Load() < steady+3; time.Sleep(20 * time.Millisecond) {
+		if now := one.count.Load(); now != last {
+			last, steady = now, two.count.Load()
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server before looked at the room %d times, that after %d times", last, two.count.Load())
+		}
+	}
 }
