@@ -6,6 +6,7 @@
 # make fmt      formats the Go code as the linter wants it
 # make chaos    pairs that talk while their links break: 20 seeds of 100,000 messages
 # make chaos-cluster   100,000 messages over three nodes with every request sent to any of them and a node killed every second
+# make clocks-cluster  the cluster's tests with nodes whose clocks differ by 20 minutes
 # make abuse    the relay under floods and crowds of full size; some minutes of both cores
 # make fuzz     every fuzzer, for FUZZTIME each
 # make bench-signaling   compares the signaling server with others; about ten minutes
@@ -28,7 +29,7 @@ ALONE    := $(addprefix test/browser/,doctor.test.mjs firefox-editor.test.mjs me
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: test test-go test-web test-browser test-long run build web lint fmt chaos chaos-cluster abuse fuzz image setup bench-signaling bench-relay bench-cluster bench-connect soak
+.PHONY: test test-go test-web test-browser test-long run build web lint fmt chaos chaos-cluster clocks-cluster abuse fuzz image setup bench-signaling bench-relay bench-cluster bench-connect soak
 
 test: setup
 	$(MAKE) test-go
@@ -80,6 +81,9 @@ chaos:
 
 chaos-cluster:
 	go test -count=1 -timeout 60m -run '^TestCluster$$/^each' -v ./test/cluster -args -messages=100000
+
+clocks-cluster:
+	go test -count=1 -timeout 20m -v -run '^TestCluster$$' ./test/cluster -args -clocks
 
 abuse:
 	go test -count=1 -timeout 20m -v ./test/abuse -args -full

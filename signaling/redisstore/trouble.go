@@ -65,7 +65,7 @@ func explain(err error) (reason string, plain error) {
 	case errors.Is(err, errSilent):
 		return reasonSilent, err
 	case is && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return reasonTimeout, err
+		return reasonTimeout, told("no answer in time", err)
 	}
 	return reasonConnection, err
 }

@@ -36,7 +36,7 @@ var listening = regexp.MustCompile(`Listening +http://([0-9.:]+)/`)
 // dial starts a process and connects to it.
 func (f *fresh) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	process := exec.Command(program, "--listen", "127.0.0.1:0", "--no-relay", "--redis", f.redis, "--log-level", "error", "--public-url", "http://cluster.test")
-	process.Stderr = os.Stderr
+	process.Env, process.Stderr = clock(int(f.processes.Load()%3)), os.Stderr
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := process.StdoutPipe()
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,7 +33,8 @@ func TestMain(m *testing.M) {
 
 func TestCluster(t *testing.T) {
 	program = filepath.Join(t.TempDir(), "signal")
-	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/signal").CombinedOutput(); err != nil {
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", program}, overlay(t), []string{"../../cmd/signal"})...)
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Run("each request meets any node", testEachRequestMeetsAnyNode)
@@ -51,6 +53,7 @@ type node struct {
 	address string
 	admin   string // where it has metrics, if it does
 	args    []string
+	clock   []string // its environment
 
 	mu      sync.Mutex
 	process *exec.Cmd // guarded by mu; nil: it does not run
@@ -69,18 +72,19 @@ func start(t testing.TB, redis string, count int, args ...string) *cluster {
 		args = []string{"--no-relay"}
 	}
 	c := &cluster{t: t}
-	for range count {
+	for i := range count {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := &node{t: t, address: l.Addr().String()}
+		n := &node{t: t, address: l.Addr().String(), clock: clock(i)}
 		l.Close()
 		n.args = append([]string{"--listen", n.address, "--redis", redis, "--log-level", "error", "--max-connections", "100000", "--public-url", "http://cluster.test", "--join-rate", "10000"}, args...)
 		c.nodes = append(c.nodes, n)
 		t.Cleanup(n.kill)
 		n.start()
 	}
+	c.checkClocks()
 	return c
 }
 
@@ -88,7 +92,7 @@ func (n *node) start() {
 	n.t.Helper()
 	n.mu.Lock()
 	n.process = exec.Command(program, n.args...)
-	n.process.Stderr = os.Stderr
+	n.process.Env, n.process.Stderr = n.clock, os.Stderr
 	n.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err := n.process.Start()
 	n.mu.Unlock()
