@@ -43,6 +43,7 @@ func TestCluster(t *testing.T) {
 	t.Run("hashing saves messages", testHashingSaves)
 	t.Run("Redis is gone for five seconds", testRedisIsGoneForFiveSeconds)
 	t.Run("Redis starts again, empty", testRedisStartsAgainEmpty)
+	t.Run("a replica takes over", testAReplicaTakesOver)
 	t.Run("each request meets a new process", testEachRequestMeetsANewProcess)
 	t.Run("peers go on over the backup of a killed relay", testPeersGoOnOverTheBackupOfAKilledRelay)
 }
