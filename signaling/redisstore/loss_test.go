@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -118,7 +119,12 @@ func ownerOf(t testing.TB, nodes []*redistest.Server, key string) *redistest.Ser
 func TestAClusterLosesTheSessionsOfAFailedMasterOnly(t *testing.T) {
 	t.Parallel()
 	nodes := redistest.Cluster(t, 3, 1)
-	s := open(t, redistest.ClusterURL(nodes))
+	var log lines
+	s, err := Open(context.Background(), Config{URL: redistest.ClusterURL(nodes), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
 	guests := make(map[*redistest.Server]*guest)
 	for i := 0; len(guests) < 3; i++ {
 		room := fmt.Sprint("room", i)
@@ -128,6 +134,9 @@ func TestAClusterLosesTheSessionsOfAFailedMasterOnly(t *testing.T) {
 		}
 	}
 	failed := ownerOf(t, nodes, s.partitionOf("room0").state("room0"))
+	for i := range 40 { // more partitions whose server is asked for a sign of life
+		s.enter(t, fmt.Sprint("more", i), "alice", rules()).watched()
+	}
 	replicated(t, failed)
 	failed.Kill()
 	for node, g := range guests {
@@ -137,6 +146,10 @@ func TestAClusterLosesTheSessionsOfAFailedMasterOnly(t *testing.T) {
 		} else if err != nil {
 			t.Errorf("a session on another master: %v", err)
 		}
+	}
+	await(t, "a word that all answer", func() bool { return log.count("Redis answers again") > 0 || log.count("does not answer") == 0 })
+	if n := log.count("does not answer"); n > 1 {
+		t.Errorf("the log says %d times that a server does not answer", n)
 	}
 }
 

@@ -36,6 +36,7 @@ func (u *pulse) answers() bool {
 // pulses are those of all servers.
 type pulses struct {
 	one     pulse        // of all partitions, if there is one server
+	silent  atomic.Int32 // how many do not answer: the log has a line for all partitions of a server, and of servers that fail together
 	resumed atomic.Int64 // when one answered again after a long silence, by the process's clock; 0: never
 }
 
@@ -49,7 +50,7 @@ func (s *Store) hear(u *pulse) {
 	if int64(now) > u.heard.Load() {
 		u.heard.Store(int64(now))
 	}
-	if u.silent.CompareAndSwap(true, false) {
+	if u.silent.CompareAndSwap(true, false) && s.pulses.silent.Add(-1) == 0 {
 		s.log.Info("Redis answers again", "silent_for", (now - last).Round(time.Millisecond))
 	}
 }
@@ -112,6 +113,9 @@ func (s *Store) beatOnce() bool {
 		p.mu.Unlock()
 		if !listens && i%(partitions/samples) != 0 {
 			p.pulse.beating.Store(false)
+			if p.pulse.silent.CompareAndSwap(true, false) {
+				s.pulses.silent.Add(-1)
+			}
 			continue
 		}
 		pulses = append(pulses, p.pulse)
@@ -130,7 +134,7 @@ func (s *Store) beaten(u *pulse, err error) bool {
 		return true
 	}
 	if err != nil {
-		if !u.answers() && u.silent.CompareAndSwap(false, true) {
+		if !u.answers() && u.silent.CompareAndSwap(false, true) && s.pulses.silent.Add(1) == 1 {
 			s.log.Error("Redis does not answer", "error", err)
 		}
 		return false
