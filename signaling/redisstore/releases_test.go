@@ -183,7 +183,7 @@ func (s *Store) layout(t *testing.T, k keptRoom) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text
+	return text + "a room is in: " + strings.TrimPrefix(s.partitionOf("room").tag, s.base) + "\n"
 }
 
 func TestReleasesOfOneSchemaKeepRoomsAlike(t *testing.T) {

@@ -78,7 +78,7 @@ end
 
 -- held returns until when nobody is ended or shown as away, because all nodes were cut off, and have to renew first.
 local function held()
-  local ended = call('GET', PAUSE)
+  local ended = cut or call('GET', PAUSE)
   return ended and tonumber(ended) + floor(r[LEASE] / 2) or 0
 end
 

@@ -58,6 +58,7 @@ local dirty = {}      -- sessions to be written
 local crowd           -- the live ones, once all are read; some may have ended since
 local overfull = {}   -- sessions to be ended as slow
 local woken, wakes = {}, {}
+local cut                -- when the step that was cut off came
 
 local function field(name)
   local value = put[name]

@@ -57,7 +57,10 @@ end
 local function begin(create)
   local gap = tonumber(ARGV[1])
   if gap > 0 then gap = now - gap else gap = -gap end
-  if gap > LATE then call('SET', PAUSE, string.format('%.0f', now), 'PX', floor(LEAST_LIFE / 1000)) end
+  if gap > LATE then
+    cut = now
+    redis.pcall('SET', PAUSE, string.format('%.0f', now), 'PX', floor(LEAST_LIFE / 1000)) -- without memory for it this step goes on, and holds back by itself
+  end
 
   local info = call('INFO', 'replication')
   local text = call('HGET', STATE, 'r')
