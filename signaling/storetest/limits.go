@@ -9,12 +9,12 @@ import (
 	"github.com/parley-rtc/parley/signaling/store"
 )
 
-// slowly has a session join as peer that may send the cost of so many signals of a byte at once, and as many in a second.
-func (f *fixture) slowly(peer string, signals int) session {
+// slowly has a session join as peer that may send the cost of so many signals of a byte at once, and as many in so many seconds.
+func (f *fixture) slowly(peer string, signals, seconds int) session {
 	f.Helper()
 	req := f.request("attempt of "+peer, peer)
 	req.Rules.Burst = signals * (store.Overhead + 1)
-	req.Rules.Rate = req.Rules.Burst
+	req.Rules.Rate = max(req.Rules.Burst/seconds, 1)
 	s, err := f.try(req)
 	f.is(err, nil)
 	s.fence = f.attach(s, -1).Fence
@@ -72,7 +72,7 @@ var limitCases = []Case{
 	})},
 	{"what is over the rate is not taken, and may be when it was waited for", with(func(f *fixture) {
 		bob := f.linked("bob")
-		alice := f.slowly("alice", 2)
+		alice := f.slowly("alice", 2, 1)
 		var frames []store.Sent
 		for n := range int64(4) {
 			frames = append(frames, signal(n+1, bob, fmt.Sprint(n)))
@@ -96,7 +96,7 @@ var limitCases = []Case{
 	})},
 	{"frames received already cost nothing again", with(func(f *fixture) {
 		bob := f.linked("bob")
-		alice := f.slowly("alice", 2)
+		alice := f.slowly("alice", 2, 1000)
 		first := signal(1, bob, "1")
 		for range 5 {
 			f.equal("to wait", f.send(alice, first).Wait, time.Duration(0))
@@ -106,7 +106,7 @@ var limitCases = []Case{
 	{"a broadcast costs as much as it reaches", with(func(f *fixture) {
 		f.linked("bob")
 		f.linked("carol")
-		alice := f.slowly("alice", 3)
+		alice := f.slowly("alice", 3, 1000)
 		broadcast := func(n int64) store.Sent { return store.Sent{N: n, Kind: store.Broadcast, Data: []byte("1")} }
 		f.equal("one to two peers", f.send(alice, broadcast(1)).Received, 1)
 		result := f.send(alice, broadcast(2))
@@ -114,7 +114,7 @@ var limitCases = []Case{
 		f.equal("has to wait", result.Wait > 0, true)
 	})},
 	{"a refused frame costs, too", with(func(f *fixture) {
-		alice := f.slowly("alice", 2)
+		alice := f.slowly("alice", 2, 1000)
 		for n := range int64(3) {
 			f.send(alice, store.Sent{N: n + 1, Kind: store.Signal, To: "nobody", Data: []byte("1")})
 		}
@@ -122,7 +122,7 @@ var limitCases = []Case{
 	})},
 	{"a frame that costs more than the burst is taken when everything before is paid for", with(func(f *fixture) {
 		bob := f.linked("bob")
-		alice := f.slowly("alice", 2)
+		alice := f.slowly("alice", 2, 1)
 		big := `"` + strings.Repeat("x", 1000) + `"`
 		result := f.exchange(alice, store.Exchange{Frames: []store.Sent{signal(1, bob, big), signal(2, bob, big)}})
 		f.equal("received", result.Received, 1)
@@ -130,12 +130,12 @@ var limitCases = []Case{
 	})},
 	{"who resumes has sent what the session before it had", with(func(f *fixture) {
 		bob := f.linked("bob")
-		alice := f.slowly("alice", 2)
+		alice := f.slowly("alice", 2, 1000)
 		f.exchange(alice, store.Exchange{Frames: []store.Sent{signal(1, bob, "1"), signal(2, bob, "2")}})
 		req := f.request("again", "alice")
 		req.Resuming, req.Resume = true, alice.ref.SecretHash
 		req.Rules.Burst = 2 * (store.Overhead + 1)
-		req.Rules.Rate = req.Rules.Burst
+		req.Rules.Rate = 1
 		again, err := f.try(req)
 		f.is(err, nil)
 		result := f.exchange(again, store.Exchange{Frames: []store.Sent{signal(1, bob, "1"), signal(2, bob, "2")}})
@@ -143,7 +143,7 @@ var limitCases = []Case{
 	})},
 	{"who is over the rate can leave", with(func(f *fixture) {
 		bob := f.linked("bob")
-		alice := f.slowly("alice", 1)
+		alice := f.slowly("alice", 1, 1000)
 		_, err := f.Exchange(context.Background(), alice.ref, store.Exchange{Frames: []store.Sent{signal(1, bob, "1"), {N: 2, Kind: store.Leave}}})
 		f.equal("goes on", err == nil, false)
 		f.ended(alice, store.CodeLeft)
