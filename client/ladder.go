@@ -110,6 +110,8 @@ func (s *stay) hello(l *link, now time.Time) {
 		s.enterUse(l, now)
 	case l.kind == WebSocket:
 		l.ping = true // its answer is the proof
+	case s.current != nil && s.current.kind == Events && s.current.drained:
+		l.proof = now // others just lived here
 	default:
 		l.proof = now.Add(s.opts.pace.life)
 	}

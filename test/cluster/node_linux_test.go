@@ -46,6 +46,8 @@ func TestCluster(t *testing.T) {
 	t.Run("a replica takes over", testAReplicaTakesOver)
 	t.Run("each request meets a new process", testEachRequestMeetsANewProcess)
 	t.Run("peers go on over the backup of a killed relay", testPeersGoOnOverTheBackupOfAKilledRelay)
+	t.Run("all nodes are restarted, one after the other", testRollingRestart)
+	t.Run("a process with rooms of its own is restarted", testRestartInMemory)
 }
 
 // node is a process of cmd/signal. It ends with its test.
@@ -66,11 +68,11 @@ type cluster struct {
 	nodes []*node
 }
 
-// start starts so many nodes, without a relay unless args say which.
-func start(t testing.TB, redis string, count int, args ...string) *cluster {
+// start starts so many nodes, with more arguments, and without a relay unless those name some. Without a Redis each has rooms of its own.
+func start(t testing.TB, redis string, count int, more ...string) *cluster {
 	t.Helper()
-	if len(args) == 0 {
-		args = []string{"--no-relay"}
+	if !slices.Contains(more, "--turn-url") {
+		more = append(more, "--no-relay")
 	}
 	c := &cluster{t: t}
 	for i := range count {
@@ -80,7 +82,11 @@ func start(t testing.TB, redis string, count int, args ...string) *cluster {
 		}
 		n := &node{t: t, address: l.Addr().String(), clock: clock(i)}
 		l.Close()
-		n.args = append([]string{"--listen", n.address, "--redis", redis, "--log-level", "error", "--max-connections", "100000", "--public-url", "http://cluster.test", "--join-rate", "10000"}, args...)
+		n.args = []string{"--listen", n.address, "--log-level", "error", "--max-connections", "100000", "--public-url", "http://cluster.test", "--join-rate", "10000"}
+		if redis != "" {
+			n.args = append(n.args, "--redis", redis)
+		}
+		n.args = append(n.args, more...)
 		c.nodes = append(c.nodes, n)
 		t.Cleanup(n.kill)
 		n.start()

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -23,7 +24,10 @@ type talker struct {
 
 	got      atomic.Int64 // messages
 	links    atomic.Int64 // changes of the link
+	lost     atomic.Int64 // changes of the link to none
+	last     atomic.Int64 // message sent
 	rejoined atomic.Int64
+	why      atomic.Pointer[string] // it had to join again
 	problem  atomic.Pointer[string]
 	done     sync.WaitGroup
 }
@@ -74,7 +78,14 @@ func (k *talker) listen() {
 			k.got.Add(1)
 		case client.LinkChanged:
 			k.links.Add(1)
+			if e.Link == client.Auto {
+				k.lost.Add(1)
+			}
 		case client.Rejoined:
+			var refused *client.Error
+			if errors.As(e.Err, &refused) {
+				k.why.Store(&refused.Code)
+			}
 			k.rejoined.Add(1)
 		case client.Left, client.Ended:
 			k.report("got %T %+v", e, e)
