@@ -48,6 +48,7 @@ func TestCluster(t *testing.T) {
 	t.Run("peers go on over the backup of a killed relay", testPeersGoOnOverTheBackupOfAKilledRelay)
 	t.Run("all nodes are restarted, one after the other", testRollingRestart)
 	t.Run("a process with rooms of its own is restarted", testRestartInMemory)
+	t.Run("a crowd moves", testCrowdMoves)
 }
 
 // node is a process of cmd/signal. It ends with its test.
