@@ -40,7 +40,7 @@ var balancers = []struct {
 	{file: "nginx/tcp.conf", tcp: true, tls: true, nodes: []string{"10.0.0.11:443", "10.0.0.12:443", "10.0.0.13:443"}},
 }
 
-// Clients talk over each kind of link behind each balancer while one node after the other is killed.
+// Clients talk over each kind of link behind each balancer while one node after the other ends.
 func testBalancers(t *testing.T) {
 	t.Parallel()
 	for _, b := range balancers {
@@ -48,7 +48,7 @@ func testBalancers(t *testing.T) {
 			t.Parallel()
 			files := certify(t)
 			// Each of the two peers of a room is at an address of its own, which the nodes have to get to know.
-			args := []string{"--trusted-proxy", "127.0.0.1", "--max-per-address", "1"}
+			args := []string{"--trusted-proxy", "127.0.0.1", "--max-per-address", "1", "--drain-delay", "2s", "--drain-window", "1s"}
 			if b.tcp {
 				args = append(args, "--proxy-protocol", "--tls-cert", files.cert, "--tls-key", files.key)
 			}
@@ -87,12 +87,13 @@ func testBalancers(t *testing.T) {
 	}
 }
 
-// converse has the pairs talk: at first one after the other, to see which nodes serve them, and then all of them while nodes are killed.
+// converse has the pairs talk: at first one after the other, to see which nodes serve them, and then all of them while one node after the other ends: one
+// is told to, the others are killed.
 func (c *cluster) converse(t *testing.T, rooms map[client.Link][2]*talker, hashed bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	const first, all = 10, 150
+	const first, all = 10, 250
 	for kind, pair := range rooms {
 		for _, k := range pair {
 			await(t, "a link", func() bool { return k.Link() != client.Auto })
@@ -134,8 +135,12 @@ func (c *cluster) converse(t *testing.T, rooms map[client.Link][2]*talker, hashe
 			}()
 		}
 	}
-	for _, n := range c.nodes {
-		n.kill()
+	for i, n := range c.nodes {
+		if i == 1 {
+			n.stop()
+		} else {
+			n.kill()
+		}
 		time.Sleep(500 * time.Millisecond)
 		n.start()
 		time.Sleep(time.Second) // until balancers know it
@@ -271,6 +276,17 @@ func (c *cluster) frames(t testing.TB) []float64 {
 		counts[i] = n.metric(t, `parley_signaling_frames_total{direction="up"`)
 	}
 	return counts
+}
+
+// stop tells the node's process to end, and waits until it has.
+func (n *node) stop() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_ = n.process.Process.Signal(syscall.SIGTERM)
+	if err := n.process.Wait(); err != nil {
+		n.t.Errorf("the node %s, told to end: %v", n.address, err)
+	}
+	n.process = nil
 }
 
 // metric returns the sum of the metrics whose names and labels begin so.
