@@ -33,6 +33,7 @@ func testHashingSaves(t *testing.T) {
 		redis := redistest.Start(t)
 		c := behind(t, redis.URL(), *savingNodes, "--no-relay", "--trusted-proxy", "127.0.0.1")
 		f := startFront(t, "compose/haproxy.cfg", certify(t), append(c.servers(), hash, way)...)
+		empty := c.sum(t, "process_resident_memory_bytes")
 		pairs := make([][2]*talker, *savingRooms)
 		var joins sync.WaitGroup
 		for first := range 16 {
@@ -50,7 +51,8 @@ func testHashingSaves(t *testing.T) {
 			await(t, "links", func() bool { return pair[0].Link() == client.WebSocket && pair[1].Link() == client.WebSocket })
 		}
 		time.Sleep(time.Duration(*savingRooms) * time.Millisecond) // what joining left behind
-		nodesBefore, redisBefore := c.cpu(t), redisCPU(t, redis)
+		t.Logf("%.1f KB of the nodes' memory for each session", (c.sum(t, "process_resident_memory_bytes")-empty)/float64(2*len(pairs))/1e3)
+		nodesBefore, redisBefore := c.sum(t, "process_cpu_seconds_total"), redisCPU(t, redis)
 		ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 		defer cancel()
 		var talks sync.WaitGroup
@@ -65,7 +67,7 @@ func testHashingSaves(t *testing.T) {
 		told[way] = listenersEach(t, redis)
 		signals := float64(2**savingEach) * float64(len(pairs))
 		t.Logf("%-50s %d rooms: %.2f nodes told of a signal, %.1f µs of the nodes' and %.1f µs of Redis' CPU for each", way, len(pairs), told[way],
-			(c.cpu(t)-nodesBefore).Seconds()*1e6/signals, (redisCPU(t, redis)-redisBefore).Seconds()*1e6/signals)
+			(c.sum(t, "process_cpu_seconds_total")-nodesBefore)*1e6/signals, (redisCPU(t, redis)-redisBefore).Seconds()*1e6/signals)
 		for _, pair := range pairs {
 			pair[0].Close()
 			pair[1].Close()
@@ -145,11 +147,11 @@ func redisCPU(t testing.TB, redis *redistest.Server) time.Duration {
 	return time.Duration(sum * float64(time.Second))
 }
 
-// cpu is what the processes of the nodes have used.
-func (c *cluster) cpu(t testing.TB) (sum time.Duration) {
+// sum is that of a metric of all nodes.
+func (c *cluster) sum(t testing.TB, metric string) (sum float64) {
 	t.Helper()
 	for _, n := range c.nodes {
-		sum += time.Duration(n.metric(t, "process_cpu_seconds_total") * float64(time.Second))
+		sum += n.metric(t, metric)
 	}
 	return sum
 }
