@@ -26,7 +26,8 @@ const (
 // A channel ends with its connection: when that was lost or replaced, what had arrived can still be read, and then
 // comes [ErrLost]: messages that were on their way may be lost. The peer's next connection
 // brings another Channel, by [Peer.Open] and [Room.Accept]. When the peer has left, io.EOF comes instead.
-// A channel that goes through the server goes on over the connection that takes over.
+// A channel that goes through the server, or through other peers, goes on over the connection that takes over; and through other peers when a
+// connection is not needed any more. When a message is known to be missing, reading ends with ErrLost, too; writing goes on.
 //
 // A reliable channel has to be read, or closed: when 256 KiB wait for the reader, no more is
 // taken, and after up to 1 MiB the sender has to wait, with all channels of the connection. Of a channel that is lossy or LatestOnly the oldest messages are

@@ -36,6 +36,17 @@
 // way round a connection is given up for it as for another connection: its channels end with [ErrLost].
 // [Config.NoServerRelay] is for apps that would rather wait.
 //
+// # Rooms of many
+//
+// In a room of more than 12 each peer is connected to at most 8 others, its neighbours, and messages are passed on ([Room.Meshed]; docs/protocol/peers.md,
+// "Mesh"). A peer that only others reach is [Connected] by the [Path] [Mesh], and its channels are like any other: a channel goes on when the way to its peer is
+// another one. [Room.Broadcast] gives a message to the neighbours, which give it to the others; each gets it once, and in order. A message to one by way of others has at most
+// 64 KiB ([Channel.Write] cuts what is longer); it is given away when WriteMessage returns, and nobody tells when it has arrived, so [Peer.Buffered] does not count it.
+//
+// Messages that are passed on may be lost when connections break, when more than 1 MiB waits for a neighbour, and when more than 1 MiB was not read. What is missing on a
+// channel that is ordered and complete is told: the [Channel] ends with [ErrLost] for its reader, and another one takes its place, by [Peer.Open] and [Room.Accept].
+// Whoever has the room's key can change what it passes on. [Config.NoMesh] is for programs that want a connection to everybody: a recorder, say.
+//
 // # Messages
 //
 // A [Channel] keeps messages of any size apart, up to [Config.MaxMessage], in pieces of 16 KiB on the wire; and it is a [net.Conn],

@@ -144,7 +144,8 @@ func (r *Room) Accept(ctx context.Context) (*Channel, error) {
 }
 
 // Broadcast writes a message to all peers to whom the channel is open, and waits for the slowest of them, until ctx ends. The error joins
-// those of all to whom it could not be written.
+// those of all to whom it could not be written. In a room that is [Room.Meshed] it gives the message to the neighbours, which pass it on; it waits while one of them has more than
+// 1 MiB waiting, for at most a second of one that takes nothing.
 func (r *Room) Broadcast(ctx context.Context, name string, message []byte) error {
 	if _, is := r.cfg.Channels[name]; !is {
 		return fmt.Errorf("peers: the room was joined without a channel %q", name)

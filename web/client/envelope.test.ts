@@ -17,6 +17,12 @@ for (const { says, hex, sort, instance, n, origin, to, hops = 0, payload } of en
 
 for (const { says, hex } of envelopes.refused) test(`${says} is no envelope`, () => assert.equal(read(bytes(hex)), null))
 
+test('more than 64 KiB to one is no envelope', () => {
+  const envelope = { sort: 0, run: 1, n: 1, origin: 'a', to: 'b', hops: 8 }
+  const sizes = [65_536, 65_537].map((size) => read(write({ ...envelope, payload: new Uint8Array(size) }))?.payload.length)
+  assert.deepEqual(sizes, [65_536, undefined])
+})
+
 test('a hop is spent, and none when there is none', () => {
   const one = envelopes.read.find(({ hops }) => hops === 1)!
   const envelope = bytes(one.hex)

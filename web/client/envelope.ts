@@ -20,6 +20,12 @@ export interface Envelope {
 
 const headLength = 9
 
+/** How often an envelope to one is passed on at most. */
+export const mostHops = 8
+
+/** The most bytes of a message to one that others pass on. */
+export const oneLimit = 64 * 1024
+
 export function write({ sort, run, n, origin, to, hops = 0, payload }: Envelope): Uint8Array<ArrayBuffer> {
   const encoder = new TextEncoder()
   const names = to === undefined ? [origin] : [origin, to]
@@ -55,7 +61,7 @@ export function read(bytes: Uint8Array): Envelope | null {
   const origin = name()
   const hops = kind & 1 ? bytes[at++] : undefined
   const to = kind & 1 ? name() : undefined
-  if (origin === '' || to === '' || at > bytes.length) return null
+  if (origin === '' || to === '' || at > bytes.length || (kind & 1 && (hops! > mostHops || bytes.length - at > oneLimit))) return null
   return { sort: kind >> 1, run: head.getUint32(1), n: head.getUint32(5), origin, to, hops: hops ?? 0, payload: bytes.subarray(at) }
 }
 

@@ -1,14 +1,8 @@
-import { here, lost, message, read, spend, who, write } from './envelope.ts'
+import { here, lost, message, mostHops, oneLimit, read, spend, who, write } from './envelope.ts'
 import { hash } from './mesh.ts'
 import type { ChannelOptions, Clock } from './options.ts'
 import { Order } from './order.ts'
 import type { Party } from './trust.ts'
-
-/** How often an envelope to one is passed on at most. */
-const hops = 8
-
-/** The most bytes of a message to one that others pass on. */
-const oneLimit = 64 * 1024
 
 /** Who was said to be lost has so long to say otherwise, in milliseconds. */
 const refuteTime = 1000
@@ -100,7 +94,7 @@ export class Flood<F extends Fellow> {
     const most = this.#most.get(channel) ?? 0
     const n = (sent.get(channel) ?? most) + 1 // one that is met again had lower numbers already
     const { peer: origin, instance } = this.#setup.self()
-    const envelope = write({ sort, run: hash(instance), n, origin, to: peer.id, hops, payload })
+    const envelope = write({ sort, run: hash(instance), n, origin, to: peer.id, hops: mostHops, payload })
     if (!this.#route(peer.id, channel, envelope, origin)) return false
     sent.set(channel, n)
     this.#most.set(channel, Math.max(n, most))
