@@ -55,7 +55,7 @@ test-browser: web/node_modules build
 	$(BROWSERS) --test-concurrency=2 bench/connect/*.test.mjs $(filter-out $(ALONE) $(LONG),$(wildcard test/browser/*.test.mjs))
 
 test-long: setup web/node_modules build
-	PARLEY_LONG=1 PARLEY_OUTAGE=300 PARLEY_TIMES=5 $(BROWSERS) $(addprefix test/browser/,storm.test.mjs editor-storm.test.mjs network.test.mjs first-text.test.mjs outage.test.mjs)
+	PARLEY_LONG=1 PARLEY_OUTAGE=300 PARLEY_TIMES=5 $(BROWSERS) $(addprefix test/browser/,storm.test.mjs editor-storm.test.mjs network.test.mjs first-text.test.mjs outage.test.mjs gopeer-mesh.test.mjs)
 
 build:
 	go build -o bin/ ./cmd/...

@@ -55,7 +55,12 @@ test('8 pages and 6 Go programs in one room: at most 8 connections each, and mes
     try {
       await parley.until('a settled mesh', () => members.every(isSettled), 50_000)
     } catch (cause) {
-      throw new Error(`${cause.message}; ${members.map(({ room, connections }) => `${room.self?.id} ${connections.filter(({ connectionState }) => connectionState === 'connected').length}: ${[...room.peers.values()].map(({ id, state, path, trust }) => `${id} ${state} ${path?.kind} ${trust}`)}`).join('; ')}`)
+      const seen = members.filter((member) => !isSettled(member)).map(({ room, connections }) => {
+        const unlike = [...room.peers.values()].filter(({ state, trust }) => state !== 'connected' || trust !== 'verified')
+        const states = connections.map(({ connectionState }) => connectionState).filter((state) => state !== 'closed')
+        return `${room.self?.id}, meshed: ${room.meshed}, ${room.peers.size} peers, ${states}: ${unlike.map(({ id, state, path, trust }) => `${id} ${state} ${path?.kind} ${trust}`)}`
+      })
+      throw new Error(`${cause.message}; ${seen.join('; ')}`)
     }
   }, peers - 1)
   const talkers = programs.slice(echoes)
@@ -100,9 +105,11 @@ test('8 pages and 6 Go programs in one room: at most 8 connections each, and mes
     }
   }, 30_000)
 
-  for (const program of [programs[0], programs[echoes]]) program.kill()
-  await tab.evaluate((others) => parley.until('those who vanished are missed', () =>
-    members.every(({ room }) => [...room.peers.values()].filter(({ state }) => state === 'connected').length === others), 40_000), peers - 3)
+  if (process.env.PARLEY_LONG) {
+    for (const program of [programs[0], programs[echoes]]) program.kill()
+    await tab.evaluate((others) => parley.until('those who vanished are missed', () =>
+      members.every(({ room }) => [...room.peers.values()].filter(({ state }) => state === 'connected').length === others), 40_000), peers - 3)
+  }
   const errors = await tab.evaluate(() => members.flatMap(({ log }) => log.filter((line) => line.startsWith('error'))))
   assert.deepEqual(errors, [])
 })

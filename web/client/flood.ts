@@ -117,10 +117,8 @@ export class Flood<F extends Fellow> {
     const order = orders.get(key) ?? new Order(channels[channel] ?? {}, clock)
     orders.set(key, order)
     if (!order.isNew(n)) return
-    if (to === undefined) {
-      origin.via = from
-      if (from.isTrusted) this.#pass(channel, data, id, from)
-    }
+    origin.via = from
+    if (to === undefined && from.isTrusted) this.#pass(channel, data, id, from)
     this.#heard(origin)
     order.take(n, payload.length, () => this.#handle(origin, sort, channel, payload))
   }
