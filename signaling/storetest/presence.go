@@ -8,7 +8,7 @@ import (
 )
 
 // moment is more than a step takes, also in a store that is asked over the network on a busy machine.
-const moment = 300 * time.Millisecond
+const moment = 600 * time.Millisecond
 
 var presenceCases = []Case{
 	{"a session that never had a link ends", with(func(f *fixture) {

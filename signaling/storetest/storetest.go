@@ -40,14 +40,14 @@ var Rules = store.Rules{
 	Burst:         4 << 20,
 	MailboxFrames: 16,
 	MailboxBytes:  16 << 10,
-	Lease:         4 * time.Second,
-	Polling:       6 * time.Second,
-	Away:          time.Second,
-	Left:          3 * time.Second,
-	Unlinked:      2 * time.Second,
-	Leaving:       1500 * time.Millisecond,
-	Attempt:       6 * time.Second,
-	Tombstone:     6 * time.Second,
+	Lease:         8 * time.Second,
+	Polling:       12 * time.Second,
+	Away:          2 * time.Second,
+	Left:          6 * time.Second,
+	Unlinked:      4 * time.Second,
+	Leaving:       3 * time.Second,
+	Attempt:       12 * time.Second,
+	Tombstone:     12 * time.Second,
 }
 
 const room = "room"
