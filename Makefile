@@ -11,6 +11,7 @@
 # make fuzz     every fuzzer, for FUZZTIME each
 # make bench-signaling   compares the signaling server with others; about ten minutes
 # make bench-relay       compares the relay with coturn and pion/turn's server; 12 minutes
+# make bench-cluster     what rooms in Redis cost, beside rooms in memory; five minutes
 # make bench-connect     compares how browsers get connected, by this client and by others; ten minutes
 # make soak     the relay alone for an hour (ARGS='-soak 2h'), under a load whose clients come and go; a third of a core
 # make image    the container image, parley
