@@ -101,7 +101,7 @@ export class LiveRoom implements Room {
               channels,
               maxMessage,
               clock: env.clock,
-              isPrompt: () => this.#signaling.isPrompt,
+              isPrompt: () => this.#isFresh || this.#signaling.isPrompt, // at first, what waits for the request before goes in one anyway
             },
       changed: (peer) => this.#changed(peer),
       open: (peer, channel) => {
