@@ -215,16 +215,22 @@ test('a secret that was used up by another resume means joining as somebody new'
   assert.deepEqual(third.network.joins.map(({ peer, resume }) => [peer, resume]), [[peer, secret], [undefined, undefined]])
 })
 
-test('another link of the same session takes over, and is left alone', async () => {
+test('another page’s links of the same session take over, and are left alone when there were several', async () => {
   const [a] = await pair()
   const { session, secret } = a.replies[0]!
   const url = `${server.url.replace('http', 'ws')}/v1/rooms/${room}/sessions/${session}/ws`
-  const rival = new WebSocket(url, ['parley.v1', `parley.secret.${secret}`])
-  await until('the room is closed', () => a.signaling.state.name === 'closed')
+  const rivals: WebSocket[] = []
+  while (a.signaling.state.name !== 'closed' && rivals.length < 20) {
+    const rival = new WebSocket(url, ['parley.v1', `parley.secret.${secret}`])
+    rivals.push(rival)
+    // Once, or twice, it may be a request of its own that came late: then it takes over again.
+    await until('it is superseded, or a is', () => rival.readyState === 3 || a.signaling.state.name === 'closed')
+  }
+  assert.ok(rivals.length >= 2, 'the first was believed')
   assert.equal(a.signaling.state.name === 'closed' && a.signaling.state.error?.code, 'superseded')
   await sleep(500)
-  assert.equal(rival.readyState, 1)
-  rival.close()
+  assert.equal(rivals.at(-1)?.readyState, 1)
+  for (const rival of rivals) rival.close()
 })
 
 test('one who leaves is gone at once for the others', async () => {
