@@ -9,6 +9,9 @@ if [ "${1-}" = --inside ]; then
 	shift
 	ip link set lo up
 	ip link add name uplink type veth peer name nowhere
+	# No addresses that come by themselves a while later: browsers drop what they load when an address comes.
+	ip link set uplink addrgenmode none
+	ip link set nowhere addrgenmode none
 	ip addr add 192.0.2.1/24 dev uplink
 	ip addr add 2001:db8::1/64 dev uplink nodad
 	ip link set nowhere up

@@ -105,6 +105,21 @@ test('who vanished is lost to one who had an edge to it without need, too, and w
   for (const page of pages.slice(1)) assert.equal(page.peers.get(victim.id)!.isHeard, false, page.id)
 })
 
+test('who vanished is lost to one who had an edge to it just after it was said to be lost', () => {
+  const { lattice, pages } = room(20)
+  const [victim] = pages as [Page]
+  const far = [...victim.peers.values()].find(({ isNear }) => !isNear)!.other!
+  lattice.vanish(victim)
+  lattice.clock.pass(6300)
+  assert.equal(far.isHeard, true) // it is doubted
+  far.isNear = far.hasWay = true
+  far.owner.flood.look(far)
+  lattice.clock.pass(300)
+  lattice.cut(far)
+  lattice.clock.pass(1200)
+  assert.equal(far.isHeard, false)
+})
+
 test('an edge without need that fails between two who live makes nobody lost', () => {
   const { lattice, pages } = room(20)
   const edge = [...pages[0]!.peers.values()].find(({ isNear }) => !isNear)!

@@ -55,7 +55,8 @@ interface Known {
   /** How many messages for this one alone were sent, by channel. */
   readonly sent: Map<string, number>
   heard: number
-  doubted: boolean
+  /** What that was when it was doubted last, until it is known whether it is lost; else -1. */
+  doubted: number
 }
 
 /** Brings messages to everybody through neighbours, and passes on theirs. */
@@ -168,7 +169,7 @@ export class Flood<F extends Fellow> {
   }
 
   #recordOf(peer: F): Known {
-    const record = this.#records.get(peer) ?? { orders: new Map(), sent: new Map(), heard: 0, doubted: false }
+    const record = this.#records.get(peer) ?? { orders: new Map(), sent: new Map(), heard: 0, doubted: -1 }
     this.#records.set(peer, record)
     return record
   }
@@ -232,11 +233,11 @@ export class Flood<F extends Fellow> {
   /** It is lost, unless something of it comes soon. */
   #doubt(peer: F): void {
     const record = this.#recordOf(peer)
-    if (record.doubted) return
-    record.doubted = true
     const { heard } = record
+    if (record.doubted === heard) return
+    record.doubted = heard
     this.#setup.clock.after(refuteTime, () => {
-      record.doubted = false
+      if (record.doubted === heard) record.doubted = -1
       if (record.heard === heard) this.#unheard(peer)
     })
   }

@@ -270,13 +270,15 @@ func (m *Mesh) unheard(p *member) {
 
 // doubt takes note that a peer is lost, unless something of it comes soon.
 func (m *Mesh) doubt(p *member) {
-	if p.isDoubted || m.isClosed {
+	soundings := p.soundings
+	if p.doubted == soundings+1 || m.isClosed {
 		return
 	}
-	p.isDoubted = true
-	soundings := p.soundings
+	p.doubted = soundings + 1
 	m.cfg.After(refuteTime, func() {
-		p.isDoubted = false
+		if p.doubted == soundings+1 {
+			p.doubted = 0
+		}
 		if p.soundings == soundings && m.members[p.id] == p {
 			m.unheard(p)
 		}

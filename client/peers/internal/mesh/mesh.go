@@ -70,8 +70,8 @@ type member struct {
 
 	isNear    bool // as it was told last
 	isHeard   bool // straight or through others, and it was not said to be lost since
-	isDoubted bool
-	soundings int // how often it was heard of
+	doubted   int  // one more than soundings was when it was doubted last; 0 when it is known whether it is lost
+	soundings int  // how often it was heard of
 	orders    map[stream]*order
 	sent      map[string]uint32 // the number of the last message for this one alone, by channel
 }
