@@ -18,6 +18,7 @@ interface Line {
   readonly sent: { kind: string; n?: number; link?: number }[]
   closed: boolean
   say(frame: object): Promise<void>
+  end(code: number, reason?: string): void
 }
 
 function setUp(kind: LinkKind) {
@@ -30,6 +31,7 @@ function setUp(kind: LinkKind) {
     closed = false
     readonly sent: Line['sent'] = []
     onmessage: ((event: { data: string }) => void) | null = null
+    onclose: ((event: { code: number; reason: string }) => void) | null = null
     constructor() {
       lines.push(this)
     }
@@ -38,6 +40,9 @@ function setUp(kind: LinkKind) {
     }
     close(): void {
       this.closed = true
+    }
+    end(code: number, reason = ''): void {
+      this.onclose?.({ code, reason })
     }
     say(frame: object): Promise<void> {
       this.onmessage?.({ data: JSON.stringify(frame) })
@@ -53,7 +58,7 @@ function setUp(kind: LinkKind) {
       const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
       const writer = writable.getWriter()
       const line: Line = {
-        sent: [], closed: false,
+        sent: [], closed: false, end: () => void writer.close(),
         say: (frame) => (void writer.write(new TextEncoder().encode(`data: ${JSON.stringify(frame)}\n\n`)).catch(() => {}), settle()),
       }
       signal?.addEventListener('abort', () => (line.closed = true))
@@ -146,4 +151,43 @@ test('a ladder that is closed leaves both links', async () => {
   await it.lines[0]!.say({ kind: 'drain', in: 5 })
   it.ladder.close()
   assert.deepEqual(it.lines.map(({ closed }) => closed), [true, true])
+})
+
+test('a link that is asked twice is replaced by one', async () => {
+  const it = setUp('websocket')
+  await it.prove(1)
+  await it.lines[0]!.say({ kind: 'drain', in: 5 })
+  await it.lines[0]!.say({ kind: 'drain', in: 5 })
+  assert.equal(it.lines.length, 2)
+  await it.prove(2)
+  assert.deepEqual(it.lines.map(({ closed }) => closed), [true, false])
+})
+
+test('a link that was asked before it was in use is replaced as soon as it is', async () => {
+  for (const kind of ['websocket', 'events'] as const) {
+    const it = setUp(kind)
+    await settle()
+    await it.lines[0]!.say(it.hello(1))
+    await it.lines[0]!.say({ kind: 'drain', in: 5 })
+    await it.prove(1)
+    await it.posts[0]?.answer()
+    assert.equal(it.lines.length, 2, kind)
+    await it.prove(2)
+    await it.posts[1]?.answer()
+    assert.deepEqual(it.lines.map(({ closed }) => closed), [true, false])
+    assert.deepEqual(it.heard, [kind])
+    it.ladder.close()
+  }
+})
+
+test('a link that the server closes after it asked is followed by another at once, however short it was in use', async () => {
+  const it = setUp('websocket')
+  await it.prove(1)
+  await it.lines[0]!.say({ kind: 'drain', in: 5 })
+  it.lines[1]!.end(1006) // nobody is there just now
+  it.lines[0]!.end(4200, 'drain')
+  it.clock.pass(100)
+  await it.prove(2)
+  assert.equal(it.lines.length, 3)
+  assert.deepEqual(it.heard, ['websocket', 'lost', 'websocket'])
 })

@@ -81,3 +81,19 @@ test('polls that are superseded thrice in a row believe it; by a probe of their 
   }
   assert.deepEqual(it.heard, ['short-poll', 'ended superseded never'])
 })
+
+test('two who take over from each other while requests may come late do not go on for ever, on however many ladders', async () => {
+  const it = setUp()
+  it.socket.end(1006)
+  await it.newest('GET', '/frames').fail() // it may arrive late
+  let times = 0
+  for (; !it.heard.includes('ended superseded never'); times++) {
+    assert.ok(times < 30, `${it.heard}`)
+    it.session.strays = it.clock.now() + 100_000 // each may come late, too
+    it.clock.pass(100)
+    it.again()
+    it.socket.prove(times + 2)
+    it.socket.say({ kind: 'superseded' })
+  }
+  assert.equal(times, 30)
+})

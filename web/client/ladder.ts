@@ -39,6 +39,7 @@ const longest = 3_600_000
  * that is believed; and so many to fail until the link is lost.
  */
 const believed = 3
+const believedLate = 30 // and so many links where requests may come late: each takes over but once
 
 const unanswered = 'the server did not answer'
 const superseded = 'another link of this session took over'
@@ -285,6 +286,7 @@ export class Ladder {
     if (this.#isSocket) this.#seat.leave()
     this.#uplink.restart()
     this.#memory.keep(stream.rung.kind, this.#polls.rhythm.limit)
+    if (stream.leaves < Infinity) this.#renew(stream) // it was said before
     this.#tell(stream.rung.kind)
   }
 
@@ -358,7 +360,12 @@ export class Ladder {
     if (isOld && stream === this.#current && this.#using !== null) stream.link?.close() // that it was replaced is about to be answered
     else if (isOld && this.#isOurs(stream)) this.#tooLate(stream)
     else if (endsSession(error)) this.#end(error)
-    else this.#fail(stream, error)
+    else this.#fail(stream, error, stream.leaves < Infinity)
+  }
+
+  /** Has another link opened at once, if there is none, beside one that goes on until then. */
+  #renew({ rung }: Stream): void {
+    if (rung.stream === this.#current) rung.renew(this.#env.clock.now())
   }
 
   /** Whether it was a link of this side's that took over, as far as can be told. */
@@ -366,7 +373,7 @@ export class Ladder {
     if (stream !== this.#current) return true
     const now = this.#env.clock.now()
     if (now - stream.used >= steadyTime) this.#session.superseded = 0
-    return now < this.#session.strays || ++this.#session.superseded < believed
+    return ++this.#session.superseded < (now < this.#session.strays ? believedLate : believed)
   }
 
   /** Takes note of a refusal by the server of what is not a stream. */
@@ -478,10 +485,8 @@ export class Ladder {
         if (frame.retryAfter) this.#uplink.hold(frame.retryAfter)
         return
       case 'drain':
-        // The link goes on until another one, which is opened at once, replaces it.
         stream.leaves = now + frame.in * 1000
-        if (stream === this.#current) stream.rung.renew(now)
-        return
+        return this.#renew(stream)
       case 'superseded':
         return this.#closed(stream, new SignalError('superseded', superseded))
       case 'ended':
