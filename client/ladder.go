@@ -98,8 +98,9 @@ func (s *stay) open(kind Link, now time.Time) *link {
 // leave has another link take the place of the one in use, which the server is about to close, and which goes on until then.
 func (s *stay) leave(l *link, now time.Time, in time.Duration) {
 	l.leaves = now.Add(in)
-	r := &s.rungs[l.kind]
-	r.link, r.failures, r.next = nil, 0, now
+	if r := &s.rungs[l.kind]; r.link == l { // else there is another one already
+		r.link, r.failures, r.next = nil, 0, now
+	}
 }
 
 // hello takes in that a link is open.

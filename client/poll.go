@@ -17,7 +17,8 @@ const (
 	minWait  = 500 * time.Millisecond
 	maxWait  = 25 * time.Second
 
-	maxDenied = 3 // polls in a row that are answered as superseded, until that is believed
+	maxDenied     = 3  // polls, or links, in a row that are superseded, until that is believed
+	maxDeniedLate = 30 // and so many links where requests may come late: each takes over but once
 )
 
 // waits are those of one poll after the other, as long as none is cut.

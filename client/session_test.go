@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -130,13 +131,6 @@ func TestTheSessionIsOver(t *testing.T) {
 		"when the operator ends it": {func(s *service, m *member) {
 			_ = s.server.Disconnect(t.Context(), "lobby", m.ID())
 		}, "kicked"},
-		"when another client uses its secret": {func(_ *service, m *member) {
-			conn, err := m.api.dial(t.Context(), "/"+m.joined().Session+"/ws", m.Secret())
-			if err != nil {
-				t.Fatal(err)
-			}
-			m.t.Cleanup(func() { conn.Close() })
-		}, "superseded"},
 		"when its peer id is taken over": {func(s *service, m *member) {
 			join(m.t, s.url, Options{Peer: m.ID(), Resume: m.Secret()})
 		}, "resumed"},
@@ -156,6 +150,57 @@ func TestTheSessionIsOver(t *testing.T) {
 			}
 			if err := m.Send(t.Context(), "x", 0, 1); !errors.As(err, &refused) {
 				t.Errorf("sending returns %v, want why the session is over", err)
+			}
+		})
+	}
+}
+
+// Whoever takes over with a session's secret again and again has it in the end, and soon: what was sent late does so but once.
+func TestTheSessionIsOverWhenAnotherClientInsists(t *testing.T) {
+	for name, c := range map[string]struct {
+		opening time.Duration
+		times   int
+	}{
+		"and nothing may come late":        {0, maxDenied},
+		"while an opening may be repeated": {quickly + 100*time.Millisecond, maxDeniedLate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var opened sync.Once
+			s := serve(t, signaling.Config{}, func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasSuffix(r.URL.Path, "/ws") {
+						opened.Do(func() { time.Sleep(c.opening) })
+					}
+					next.ServeHTTP(w, r)
+				})
+			})
+			m := join(t, s.url, Options{Link: WebSocket, pace: pace{steady: time.Hour, retry: 20 * time.Millisecond}})
+			m.awaitLink(WebSocket)
+			ctx, cancel := context.WithCancel(t.Context())
+			times := 0
+			var other sync.WaitGroup
+			other.Go(func() {
+				for ctx.Err() == nil {
+					conn, err := m.api.dial(ctx, "/"+m.joined().Session+"/ws", m.Secret())
+					if err != nil {
+						return
+					}
+					times++
+					stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+					for err == nil {
+						_, _, err = conn.ReadMessage()
+					}
+					stop()
+					_ = conn.Close()
+				}
+			})
+			got := await[Ended](m, nil)
+			cancel()
+			other.Wait()
+			var refused *Error
+			if !errors.As(got.Err, &refused) || refused.Code != "superseded" || times != c.times {
+				t.Errorf("ended with %v after another one took over %d times, want superseded after %d", got.Err, times, c.times)
 			}
 		})
 	}

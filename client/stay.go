@@ -40,6 +40,7 @@ type stay struct {
 	polls   polls           // the polling link, used while there is no better one
 	posts   posts           // the requests that carry frames up where the link does not
 	strays  time.Time       // until then, one that was given up may still arrive
+	denied  int             // links in a row that were superseded after a short time in use
 	renewal renewal         // of the ICE servers, where the server does not see to it
 }
 
@@ -170,11 +171,20 @@ func (s *stay) said(refused *Error, in time.Duration) bool {
 	return s.end != nil
 }
 
-// superseded takes in that the link in use was, by one that is not known here.
+// superseded takes in that the link in use was, by one that is not known here: one of our own which came late, or was
+// repeated on its way, unless it happens again and again.
 func (s *stay) superseded(l *link, now time.Time) {
-	if s.posts.using != nil || now.Before(s.strays) {
-		s.tooLate(l, now) // it was by a link of our own, which came late
+	if now.Sub(l.used) >= s.opts.pace.steady {
+		s.denied = 0
+	}
+	s.denied++
+	believed := maxDenied
+	if now.Before(s.strays) {
+		believed = maxDeniedLate
+	}
+	if s.posts.using == nil && s.denied >= believed {
+		s.end = &ending{err: refusal(wire.Superseded, "")}
 		return
 	}
-	s.end = &ending{err: refusal(wire.Superseded, "")}
+	s.tooLate(l, now)
 }
