@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"sync/atomic"
@@ -27,8 +28,8 @@ type outage struct {
 
 // storeFailed logs that the store could not be reached.
 func (s *Server) storeFailed(err error) {
-	if s.ctx.Err() != nil {
-		return // it is the server that ends
+	if s.ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		return // it is the server that ends, or a request whose client has gone
 	}
 	o := &s.outage
 	at, said := int64(now()), o.said.Load()

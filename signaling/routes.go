@@ -105,6 +105,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close") // the next request is to go elsewhere
 	}
 	if refusal := serve(w, r, res); refusal != nil {
+		if refusal.Code == wire.Unavailable && r.Context().Err() != nil {
+			w.WriteHeader(http.StatusServiceUnavailable) // its client has gone: that is no refusal to be counted
+			return
+		}
 		if res.session == "" {
 			s.observe(Event{Kind: JoinRefused, Room: res.room, Code: string(refusal.Code)})
 		}
