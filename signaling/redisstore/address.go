@@ -19,6 +19,8 @@ const (
 	dialTime   = 3 * time.Second
 	redisPort  = "6379"
 	sentryPort = "26379"
+
+	maxRedirections = 5 // of a step in a cluster; servers that do not agree would send it to and fro for 2 s
 )
 
 // Address names the servers of a Redis.
@@ -63,6 +65,7 @@ func ParseURL(text string) (Address, error) {
 		Dialer: net.Dialer{Timeout: dialTime, KeepAlive: time.Second}, ConnWriteTimeout: connTime,
 		Username: u.User.Username(),
 	}
+	o.ClusterOption.MaxMovedRedirections = maxRedirections
 	o.Password, _ = u.User.Password()
 	port := redisPort
 	if sentinel {

@@ -20,18 +20,39 @@ const examineTime = 30 * time.Second
 // unfit says what keeps a server from keeping rooms.
 type unfit struct{ error }
 
-// examine refuses servers that cannot keep rooms.
-func examine(ctx context.Context, client rueidis.Client) error {
+// examine says which server cannot keep rooms, or else which one did not say what it is; answered: another one did.
+func examine(ctx context.Context, client rueidis.Client) (answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
-	for address, node := range client.Nodes() {
-		text, err := node.Do(ctx, node.B().Info().Section("server", "memory", "replication").Build()).ToString()
-		if err != nil {
-			return fmt.Errorf("cannot ask Redis at %s what it is (INFO): %w", address, plainly(err))
+	nodes := client.Nodes()
+	faults := make(chan error, len(nodes))
+	for address, node := range nodes { // all at once: one that hangs takes all the time
+		go func() { faults <- examineOne(ctx, address, node, client.Mode() == rueidis.ClientModeCluster) }()
+	}
+	var bad, silent error
+	for range nodes {
+		fault := <-faults
+		if _, is := errors.AsType[unfit](fault); is {
+			bad = fault
+		} else if fault != nil {
+			silent = fault
+		} else {
+			answered = true
 		}
-		if err := fit(text, client.Mode() == rueidis.ClientModeCluster); err != nil {
-			return unfit{fmt.Errorf("this Redis, at %s, cannot keep rooms: %w", address, err)}
-		}
+	}
+	if bad != nil {
+		return answered, bad
+	}
+	return answered, silent
+}
+
+func examineOne(ctx context.Context, address string, node rueidis.Client, cluster bool) error {
+	text, err := node.Do(ctx, node.B().Info().Section("server", "memory", "replication").Build()).ToString()
+	if err != nil {
+		return fmt.Errorf("cannot ask Redis at %s what it is (INFO): %w", address, plainly(err))
+	}
+	if err := fit(text, cluster); err != nil {
+		return unfit{fmt.Errorf("this Redis, at %s, cannot keep rooms: %w", address, err)}
 	}
 	return nil
 }
@@ -59,7 +80,7 @@ func fit(info string, cluster bool) error {
 
 // lookAt examines the servers once more; said is what the log says of them already.
 func (s *Store) lookAt(said string) string {
-	err := examine(s.ctx, s.client)
+	_, err := examine(s.ctx, s.client)
 	fault, is := errors.AsType[unfit](err)
 	switch {
 	case is && fault.Error() != said:

@@ -178,20 +178,9 @@ func TestASlotThatMovesTakesItsSessionsAlong(t *testing.T) {
 	s := open(t, redistest.ClusterURL(nodes))
 	alice, bob := s.enter(t, "room", "alice", rules()), s.enter(t, "room", "bob", rules())
 	wakes := bob.watched()
-	key := s.partitionOf("room").state("room")
-	from := ownerOf(t, nodes, key)
-	to := nodes[0]
-	if from == to {
-		to = nodes[1]
-	}
-	slot, fromID, toID := slotOf(from, key), from.Do("CLUSTER MYID"), to.Do("CLUSTER MYID")
-	to.Do("CLUSTER SETSLOT " + slot + " IMPORTING " + fromID)
-	from.Do("CLUSTER SETSLOT " + slot + " MIGRATING " + toID)
-	for _, suffix := range []string{"r:room", "l:room", "i"} {
-		if got := from.Do("MIGRATE 127.0.0.1 " + strconv.Itoa(to.Port) + " " + s.partitionOf("room").tag + suffix + " 0 5000"); got != "+OK" {
-			t.Fatalf("migrate: %s", got)
-		}
-	}
+	tag := s.partitionOf("room").tag
+	from, to := move(t, nodes, tag, "r:room", "l:room", "i")
+	slot, toID := slotOf(from, tag), to.Do("CLUSTER MYID")
 	for _, node := range []*redistest.Server{to, from, nodes[0], nodes[1], nodes[2]} {
 		if got := node.Do("CLUSTER SETSLOT " + slot + " NODE " + toID); got != "+OK" {
 			t.Fatalf("setslot: %s", got)

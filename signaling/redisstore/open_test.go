@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -158,6 +159,21 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			conn.Close()
 		}
 	}()
+	shut, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut.Close() })
+	go func() { // as one in protected mode does with clients of other hosts
+		for {
+			conn, err := shut.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user.\r\n"))
+			conn.Close()
+		}
+	}()
 	six, five := release(t, "6.2.19", true), release(t, "5.0.14", false)
 	for name, c := range map[string]struct{ url, want string }{
 		"Redis 6":                    {"redis://" + six, `its version is "6.2.19"; it must be 7.0 or newer`},
@@ -175,6 +191,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"one that evicts":            {evicts.URL(), "it must be noeviction (CONFIG SET maxmemory-policy noeviction)"},
 		"a replica":                  {replica.URL(), "replica"},
 		"a database too many":        {master.URL() + "/99", "DB index"},
+		"one that closes at once":    {"redis://" + shut.Addr().String(), "is it in protected mode"},
 		"no sentinel":                {"redis+sentinel://" + master.Address() + "/main", master.Address()},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -201,14 +218,49 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	})
 }
 
+// Nodes have to be able to start while a server of the cluster is down: nobody knows for how long.
+func TestANodeStartsWhileAServerOfTheClusterIsDown(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.Cluster(t, 3, 0)
+	var log lines
+	open := func(prefix string) *Store {
+		s, err := Open(context.Background(), Config{URL: redistest.ClusterURL(nodes), Prefix: prefix, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	for _, node := range nodes {
+		node.Do("CONFIG SET cluster-require-full-coverage no")
+	}
+	nodes[2].Kill()
+	s := open("one")
+	if log.count("a server of the Redis Cluster does not answer") != 1 || log.count(nodes[2].Address()) == 0 {
+		t.Errorf("the log is %q", log.text())
+	}
+	served := 0
+	for i := range 20 {
+		if _, err := s.Join(context.Background(), strconv.Itoa(i), request("alice", rules())); err == nil {
+			served++
+		}
+	}
+	if served == 0 {
+		t.Error("the others serve no room")
+	}
+	nodes[1].Do("CONFIG SET maxmemory-policy allkeys-lru")
+	if _, err := Open(context.Background(), Config{URL: redistest.ClusterURL(nodes)}); err == nil || !strings.Contains(err.Error(), "allkeys-lru") {
+		t.Errorf("with one that is unfit: got error %v", err)
+	}
+}
+
 func TestUserPasswordAndTLS(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	plain := redistest.New(t)
 	port := strconv.Itoa(plain.Port)
 	server := redistest.New(t, "--port", "0", "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no",
-		"--user", "default", "off", "--user", "parley", "on", ">pass word", "~deployment:*", "&deployment:*", "-@all",
-		"+@read", "+@write", "+@pubsub", "+eval", "+evalsha", "+time", "+info", "+ping", "+hello", "+client", "+cluster", "+command")
+		"--user", "default", "off", "--user", "parley", "on", ">pass word", "~deployment:*", "&deployment:*", "+@all")
 	server.Port = plain.Port
 	server.Start()
 	address := "rediss://parley:pass%20word@localhost:" + port + "?ca=" + cert

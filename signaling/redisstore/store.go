@@ -53,9 +53,12 @@ func openSchema(ctx context.Context, cfg Config, schema int) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := examine(ctx, client); err != nil {
-		client.Close()
-		return nil, err
+	if answered, err := examine(ctx, client); err != nil {
+		if _, is := errors.AsType[unfit](err); is || !answered {
+			client.Close()
+			return nil, err
+		}
+		cfg.Logger.Warn("a server of the Redis Cluster does not answer", "error", err) // a node must be able to start while one is down
 	}
 	ears, err := connect(ctx, address)
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/redis/rueidis"
 )
@@ -17,7 +19,7 @@ const (
 	reasonConnection = "connection" // there is none, or it broke
 	reasonFull       = "full"       // its memory is
 	reasonReadOnly   = "read_only"  // it takes no writes
-	reasonLoading    = "loading"    // it starts, or its cluster is not whole
+	reasonLoading    = "loading"    // it starts, or its cluster is not whole, or moves a slot
 	reasonDenied     = "denied"     // user, password or ACL
 	reasonForeign    = "foreign"    // a key is another application's
 	reasonOther      = "other"
@@ -36,12 +38,18 @@ var troubles = []struct{ begins, reason, plain string }{
 	{"MASTERDOWN ", reasonReadOnly, "it is a replica, whose master is gone"},
 	{"LOADING ", reasonLoading, "it still reads its data from its disk"},
 	{"CLUSTERDOWN ", reasonLoading, "its cluster is not whole"},
+	{"TRYAGAIN ", reasonLoading, "a slot of its cluster is being moved"},
+	{"MOVED ", reasonLoading, notFollowed},
+	{"ASK ", reasonLoading, notFollowed},
 	{"BUSY ", reasonTimeout, "a script of another application keeps it busy"},
 	{"NOAUTH ", reasonDenied, "it wants a password, as in redis://user:password@host"},
 	{"WRONGPASS ", reasonDenied, "the user or the password is wrong"},
 	{"NOPERM ", reasonDenied, "the user may not do what is needed"},
 	{"WRONGTYPE ", reasonForeign, "a key under this prefix is another application's: choose another prefix"},
 }
+
+// notFollowed is why a step was sent to and fro in a cluster.
+const notFollowed = "the servers of its cluster do not agree who has a slot, or one is being moved where the user may not follow it (+asking)"
 
 // told is an error with what it means put before it. The deepest text is Redis's own.
 func told(plain string, err error) error { return fmt.Errorf("%s: %w", plain, err) }
@@ -73,7 +81,10 @@ func explain(err error) (reason string, plain error) {
 // plainly says an error of the attempt to connect.
 func plainly(err error) error {
 	reason, plain := explain(err)
-	if reason == reasonTimeout {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return told("it closed the connection at once; does it speak TLS (rediss), is it in protected mode (without a password it serves only its own host then), or has it as many clients as it may have?", err)
+	case reason == reasonTimeout:
 		return told("no answer in time; is the port right, does it speak TLS (rediss) or not (redis), and is it overloaded?", err)
 	}
 	return plain
