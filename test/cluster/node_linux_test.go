@@ -46,6 +46,7 @@ func TestCluster(t *testing.T) {
 	t.Run("a replica takes over", testAReplicaTakesOver)
 	t.Run("each request meets a new process", testEachRequestMeetsANewProcess)
 	t.Run("peers go on over the backup of a killed relay", testPeersGoOnOverTheBackupOfAKilledRelay)
+	t.Run("clients are told of relays that come and go", testClientsAreToldOfRelaysThatComeAndGo)
 	t.Run("all nodes are restarted, one after the other", testRollingRestart)
 	t.Run("a process with rooms of its own is restarted", testRestartInMemory)
 	t.Run("a crowd moves", testCrowdMoves)

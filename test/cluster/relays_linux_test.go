@@ -33,28 +33,50 @@ type relay struct {
 	process    *exec.Cmd
 }
 
-func startRelay(t *testing.T, program string) *relay {
+// buildRelay returns the program that a relay is.
+func buildRelay(t *testing.T) string {
+	t.Helper()
+	turn := filepath.Join(t.TempDir(), "turn")
+	if out, err := exec.Command("go", "build", "-o", turn, "../../cmd/turn").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return turn
+}
+
+// newRelay returns a relay that does not run yet.
+func newRelay(t *testing.T, program string) *relay {
 	t.Helper()
 	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer socket.Close()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := socket.LocalAddr().String()
-	r := &relay{url: "turn:" + address, admin: "http://" + l.Addr().String()}
-	r.process = exec.Command(program, "--listen", address, "--listen-tcp", "off", "--admin-listen", l.Addr().String(), "--public-ip", "127.0.0.1", "--allow-loopback", "--secret", "the relays' secret", "--log-level", "error")
+	defer l.Close()
+	address, admin := socket.LocalAddr().String(), l.Addr().String()
+	r := &relay{url: "turn:" + address, admin: "http://" + admin}
+	r.process = exec.Command(program, "--listen", address, "--listen-tcp", "off", "--admin-listen", admin, "--public-ip", "127.0.0.1", "--allow-loopback", "--secret", "the relays' secret", "--log-level", "error")
 	r.process.Stderr = os.Stderr
 	r.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	socket.Close()
-	l.Close()
+	return r
+}
+
+func (r *relay) start(t *testing.T) {
+	t.Helper()
 	if err := r.process.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.kill)
 	await(t, "the relay serves", func() bool { _, err := r.relayed(); return err == nil })
+}
+
+func startRelay(t *testing.T, program string) *relay {
+	t.Helper()
+	r := newRelay(t, program)
+	r.start(t)
 	return r
 }
 
@@ -155,10 +177,7 @@ func say(t *testing.T, from, to *peers.Channel, text string) {
 
 func testPeersGoOnOverTheBackupOfAKilledRelay(t *testing.T) {
 	t.Parallel()
-	turn := filepath.Join(t.TempDir(), "turn")
-	if out, err := exec.Command("go", "build", "-o", turn, "../../cmd/turn").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	turn := buildRelay(t)
 	const missing = "turn:127.0.0.1:1"
 	relays := make(map[string]*relay)
 	args := []string{"--turn-secret", "the relays' secret", "--turn-url", "missing=" + missing}
@@ -236,4 +255,52 @@ func testPeersGoOnOverTheBackupOfAKilledRelay(t *testing.T) {
 			t.Errorf("%s, which the room does not have, relayed something", url)
 		}
 	}
+}
+
+// urlsOf are those of a client's ICE servers, in their order.
+func urlsOf(ice client.ICE) (list []string) {
+	for _, s := range ice.Servers {
+		list = append(list, s.URLs...)
+	}
+	return list
+}
+
+// A relay that comes and goes while a client has a link.
+func testClientsAreToldOfRelaysThatComeAndGo(t *testing.T) {
+	t.Parallel()
+	turn := buildRelay(t)
+	a, b := startRelay(t, turn), newRelay(t, turn)
+	c := start(t, "", 1, "--turn-secret", "the relays' secret", "--turn-url", "a="+a.url, "--turn-url", "b="+b.url)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	// The second relay is the first one of this room, by its name. Events have the most frequent heartbeats.
+	s, err := client.Join(ctx, "http://cluster.test", "meeting", client.Options{Peer: "alice", Link: client.Events, HTTPClient: c.client(), Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	told := func(want ...string) {
+		t.Helper()
+		for began := time.Now(); ; {
+			select {
+			case e := <-s.Events():
+				switch e := e.(type) {
+				case client.ICEChanged:
+					if got := urlsOf(e.ICE); slices.Equal(got, want) {
+						t.Logf("told of %v after %v", want, time.Since(began).Round(time.Millisecond))
+						return
+					}
+				case client.Rejoined, client.Ended:
+					t.Fatalf("the session did not last: %+v", e)
+				}
+			case <-ctx.Done():
+				t.Fatalf("never told of %v, only of %v", want, urlsOf(s.ICE()))
+			}
+		}
+	}
+	if got := urlsOf(s.ICE()); slices.Equal(got, []string{b.url, a.url}) { // else the node has found out already
+		told(a.url)
+	}
+	b.start(t)
+	told(b.url, a.url)
 }
