@@ -79,8 +79,8 @@ func TestAPeerThatSaysNonsenseIsNamedAndHarmsNobody(t *testing.T) {
 func TestMessagesThatAreMalformedAreDropped(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	s := serve(t, signaling.Config{})
-	cfg := Config{MaxMessage: 1 << 20}
-	alice, mallory := s.join("alice", cfg), s.join("mallory", Config{})
+	cfg := Config{MaxMessage: 1 << 20, NoServerRelay: true}
+	alice, mallory := s.join("alice", cfg), s.join("mallory", Config{NoServerRelay: true})
 	ac, mc := alice.open("mallory", "chat"), mallory.open("alice", "chat")
 	dc := mc.pipe.dc.(*webrtc.DataChannel)
 	fragmentOf := func(id, index, size uint32, bytes int) []byte {
