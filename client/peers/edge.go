@@ -2,6 +2,8 @@ package peers
 
 import (
 	"time"
+
+	"github.com/parley-rtc/parley/client/peers/internal/mesh"
 )
 
 const (
@@ -16,8 +18,9 @@ type edge struct {
 	askedAt     time.Duration // when a connection was last begun or asked for
 	isFading    bool          // neither side needs the connection
 	fadingSince time.Duration
-	isStalled   bool // it takes nothing of what it is to pass on
-	stalledAt   time.Duration
+	waited      int           // bytes that waited for it when it was full last; 0: it was not
+	tookAt      time.Duration // when it took some of them
+	record      mesh.Record
 }
 
 // verdict is what is thought of a peer, by what came from there. The room's goroutine owns it.
@@ -43,12 +46,6 @@ func (p *Peer) isReached() bool { return p.isHeard() && p.room.mesh.IsMeshed() }
 // isVouched says whether others vouch for the peer, since they have the key and passed on what it said: they would not for one without.
 func (p *Peer) isVouched() bool {
 	return p.room.keyring != nil && !p.room.cfg.AllowUnverified && !p.unproven && p.isReached()
-}
-
-// isFull says whether too much waits for the peer to give it so many bytes more to pass on.
-func (p *Peer) isFull(more int) bool {
-	waiting := p.Buffered()
-	return waiting > 0 && waiting+more > passMost
 }
 
 func (p *Peer) want(wanted bool) {
@@ -209,7 +206,8 @@ func (p *Peer) arrived(name string, payload []byte) {
 // missed ends what the app reads of a channel, since messages are missing before the next one.
 func (p *Peer) missed(name string) {
 	if pipe := p.open[name]; pipe != nil && !isClosed(pipe.ended) {
-		before, next := pipe.interrupt()
-		p.room.lobby.replace(before, next)
+		if before, next := pipe.interrupt(); next != nil {
+			p.room.lobby.replace(before, next)
+		}
 	}
 }

@@ -30,6 +30,7 @@ type live struct {
 	saidNoRelay  bool
 	saidBadURL   bool
 	mesh         *mesh.Mesh // nil: this side takes no part in one
+	flooding
 }
 
 func newCertificate() (*webrtc.Certificate, error) {

@@ -1,16 +1,9 @@
 package peers
 
 import (
-	"context"
 	"time"
 
 	"github.com/parley-rtc/parley/client/peers/internal/mesh"
-)
-
-const (
-	passMost   = 1 << 20     // bytes that may wait for a peer when it is given something to pass on; one message may be larger
-	stallLimit = time.Second // a neighbour that takes nothing for so long is not waited for
-	fullPause  = 5 * time.Millisecond
 )
 
 // newMesh returns this side's part of the mesh, nil if it takes none.
@@ -36,14 +29,7 @@ func (r *Room) newMesh() *mesh.Mesh {
 			p.show()
 			r.changed(p)
 		},
-		Meshed: func() {
-			r.meshed.Store(r.mesh.IsMeshed())
-			for _, p := range r.Peers() {
-				p.settle()
-				p.show()
-				r.changed(p)
-			}
-		},
+		Meshed: r.remeshed,
 	})
 }
 
@@ -85,13 +71,14 @@ var _ mesh.Peer = (*fellow)(nil)
 
 func peerOf(p mesh.Peer) *Peer { return (*Peer)(p.(*fellow)) }
 
-func (f *fellow) peer() *Peer      { return (*Peer)(f) }
-func (f *fellow) ID() string       { return f.id }
-func (f *fellow) Instance() string { return f.instance }
-func (f *fellow) IsListed() bool   { return f.view.listed }
-func (f *fellow) HasWay() bool     { return f.peer().hasWay() }
-func (f *fellow) IsFading() bool   { return f.isFading }
-func (f *fellow) IsRefused() bool  { return f.isRefused && !f.HasWay() }
+func (f *fellow) peer() *Peer          { return (*Peer)(f) }
+func (f *fellow) ID() string           { return f.id }
+func (f *fellow) Instance() string     { return f.instance }
+func (f *fellow) Record() *mesh.Record { return &f.record }
+func (f *fellow) IsListed() bool       { return f.view.listed }
+func (f *fellow) HasWay() bool         { return f.peer().hasWay() }
+func (f *fellow) IsFading() bool       { return f.isFading }
+func (f *fellow) IsRefused() bool      { return f.isRefused && !f.HasWay() }
 
 func (f *fellow) IsTrusted() bool {
 	return f.room.keyring == nil || f.room.cfg.AllowUnverified || !f.unproven
@@ -106,7 +93,7 @@ func (f *fellow) Spare(spare bool) { f.peer().spare(spare) }
 func (f *fellow) Carry(channel string, envelope []byte, key string) bool {
 	p := f.peer()
 	pipe := p.nearPipe(channel)
-	if pipe == nil || p.isFull(len(envelope)) {
+	if pipe == nil || p.isFull() {
 		return false
 	}
 	pipe.carry(envelope, key, p.room.start)
@@ -136,61 +123,14 @@ func (r *Room) attempt(do func() attempt) attempt {
 	return <-done
 }
 
-// flood gives a message to all neighbours, which pass it on. It waits while one of them is full that was not for long.
-func (r *Room) flood(ctx context.Context, name string, message []byte) error {
-	for {
-		switch r.attempt(func() attempt { return r.broadcast(name, message) }) {
-		case given:
-			return nil
-		case noWay:
-			return ErrClosed
-		}
-		if err := sleep(ctx, fullPause); err != nil {
-			return err
-		}
-	}
-}
-
-func (r *Room) broadcast(name string, message []byte) attempt {
-	if r.mesh == nil {
-		return noWay
-	}
-	if !r.cfg.Channels[name].LatestOnly {
-		now := r.now()
-		for _, p := range r.peers {
-			switch {
-			case !p.hasWay() || p.isFading || !p.isFull(len(message)):
-				p.isStalled = false
-			case !p.isStalled:
-				p.isStalled, p.stalledAt = true, now
-				return full
-			case now < p.stalledAt+stallLimit:
-				return full
-			}
-		}
-	}
-	r.mesh.Broadcast(name, message)
-	return given
-}
-
 // send gives a message for one peer to whoever is nearer to it.
 func (r *Room) send(to *Peer, name string, message []byte) attempt {
 	switch {
 	case r.mesh == nil || to.over:
 		return noWay
 	case r.mesh.Send((*fellow)(to), name, message):
+		r.passedAt.Store(int64(r.now()))
 		return given
 	}
 	return full
-}
-
-func sleep(ctx context.Context, pause time.Duration) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 )
@@ -42,6 +44,7 @@ type pipe struct {
 	sending chan struct{} // capacity 1; whoever gives a message to the connection takes what is in it, and puts it back
 	nextID  uint32        // owned by who sends
 	chunk   []byte        // owned by who sends
+	given   atomic.Uint64 // bytes that the connection was given
 
 	fresh  chan struct{} // capacity 1; tells that there is another latest message
 	latest latest
@@ -52,11 +55,12 @@ type pipe struct {
 	runs    bool     // owned by the room's goroutine; what is latest is being sent
 
 	mu         sync.Mutex
-	channel    *Channel // guarded by mu; in use by the app
-	why        error    // guarded by mu; set before ended is closed
-	dc         carrier  // guarded by mu; nil: none
-	meshed     bool     // guarded by mu; what is written goes to others, which pass it on
-	isClearing bool     // guarded by mu; what went straight before may not have arrived
+	channel    *Channel  // guarded by mu; in use by the app
+	why        error     // guarded by mu; set before ended is closed
+	dc         carrier   // guarded by mu; nil: none
+	meshed     bool      // guarded by mu; what is written goes to others, which pass it on
+	isClearing bool      // guarded by mu; what went straight before may not have arrived
+	clearAt    time.Time // guarded by mu; what did arrive was handed over then; zero: it did not
 }
 
 // latest is the message that waits on a LatestOnly channel.
@@ -89,6 +93,7 @@ func (p *pipe) attach(dc carrier, start func(func())) {
 	}
 	dc.OnBufferedAmountLow(func() { nudge(p.low) })
 	p.relayed = false
+	p.given.Store(0)
 	p.mu.Lock()
 	p.dc = dc
 	p.mu.Unlock()
@@ -145,7 +150,7 @@ func (p *pipe) deliver(message []byte, until <-chan struct{}) {
 func (p *pipe) buffered() int {
 	n := p.parcels.size()
 	if dc := p.attached(); dc != nil {
-		n = int(dc.BufferedAmount())
+		n += int(dc.BufferedAmount())
 	}
 	if p.backlog != nil {
 		n += p.backlog.size()
@@ -256,10 +261,14 @@ func (p *pipe) write(ctx context.Context, message []byte, closed, passed <-chan 
 			return err
 		}
 	}
-	if done, err := p.writeThrough(message, wait); done {
-		return err
+	for {
+		if done, err := p.writeThrough(message, wait); done {
+			return err
+		}
+		if dc := p.attached(); dc != nil { // else others pass on what is written since just now
+			return p.send(dc, message, highWater, wait)
+		}
 	}
-	return p.send(p.attached(), message, highWater, wait)
 }
 
 // send gives a message to the connection, piece by piece, as long as fewer bytes than high are under way.
@@ -287,6 +296,7 @@ func (p *pipe) give(dc carrier, message []byte, envelope bool, high uint64, wait
 		if err := dc.Send(chunk); err != nil {
 			return errors.Join(p.end(ErrClosed), fmt.Errorf("peers: channel %q: %w", p.name, err))
 		}
+		p.given.Add(uint64(len(chunk)))
 	}
 	return nil
 }

@@ -37,7 +37,9 @@ type Room struct {
 	peers map[string]*Peer // guarded by mu; by id; only the room's goroutine writes
 	err   error            // guarded by mu; why the session is over
 
-	meshed atomic.Bool
+	meshed   atomic.Bool
+	floods   atomic.Bool  // messages to all go to the neighbours
+	passedAt atomic.Int64 // when others were given something to pass on last; 0: never
 
 	live // owned by the room's goroutine
 }
@@ -145,7 +147,7 @@ func (r *Room) Accept(ctx context.Context) (*Channel, error) {
 
 // Broadcast writes a message to all peers to whom the channel is open, and waits for the slowest of them, until ctx ends. The error joins
 // those of all to whom it could not be written. In a room that is [Room.Meshed] it gives the message to the neighbours, which pass it on; it waits while one of them has more than
-// 1 MiB waiting, for at most a second of one that takes nothing.
+// 1 MiB waiting; for a second of one that takes nothing, if others do.
 func (r *Room) Broadcast(ctx context.Context, name string, message []byte) error {
 	if _, is := r.cfg.Channels[name]; !is {
 		return fmt.Errorf("peers: the room was joined without a channel %q", name)
@@ -156,7 +158,7 @@ func (r *Room) Broadcast(ctx context.Context, name string, message []byte) error
 	var writes sync.WaitGroup
 	peers := r.Peers()
 	var passedOn error
-	if r.Meshed() {
+	if r.floods.Load() {
 		peers = slices.DeleteFunc(peers, func(p *Peer) bool { return mesh.IsFellow(p.instance) })
 		writes.Go(func() { passedOn = r.flood(ctx, name, message) })
 	}
@@ -178,7 +180,8 @@ func (r *Room) Broadcast(ctx context.Context, name string, message []byte) error
 	return errors.Join(append(faults, passedOn)...)
 }
 
-// Leave waits until what was written has arrived, for up to 3 s and until ctx ends, tells the server, and then does what Close does. An
+// Leave waits until what was written has arrived, for up to 3 s and until ctx ends (and for a second after others were given something to pass on, which is
+// dropped once the server has told that its origin left), tells the server, and then does what Close does. An
 // error means that the server could not be told: the others see the peer as lost after a while.
 func (r *Room) Leave(ctx context.Context) error {
 	defer r.Close()
@@ -186,7 +189,7 @@ func (r *Room) Leave(ctx context.Context) error {
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for r.buffered() && drain.Err() == nil {
+	for (r.buffered() || r.isPassing()) && drain.Err() == nil {
 		select {
 		case <-tick.C:
 		case <-drain.Done():

@@ -6,8 +6,10 @@ import (
 	"github.com/parley-rtc/parley/client/peers/internal/mesh"
 )
 
-// throughPause is how long to wait before what others are to pass on is tried again.
-const throughPause = 10 * time.Millisecond
+const (
+	throughPause = 10 * time.Millisecond  // before what others are to pass on is tried again
+	clearTime    = 250 * time.Millisecond // after which what a connection has brought was handed over there
+)
 
 func (p *pipe) isMeshed() bool {
 	p.mu.Lock()
@@ -27,7 +29,7 @@ func (p *pipe) most() int {
 func (p *pipe) mesh() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.meshed, p.isClearing = true, p.dc != nil
+	p.meshed, p.isClearing, p.clearAt = true, p.dc != nil, time.Time{}
 }
 
 // straighten has messages go straight to the peer again; false while some that are to be passed on wait.
@@ -64,11 +66,18 @@ func (p *pipe) detach(dc carrier) {
 func (p *pipe) isClear() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.isClearing && p.dc != nil && p.dc.BufferedAmount() > 0 {
-		return false
+	switch {
+	case !p.isClearing:
+	case p.dc == nil:
+		p.isClearing = false
+	case p.dc.BufferedAmount() > 0:
+		p.clearAt = time.Time{}
+	case p.clearAt.IsZero():
+		p.clearAt = time.Now().Add(clearTime)
+	default:
+		p.isClearing = time.Now().Before(p.clearAt)
 	}
-	p.isClearing = false
-	return true
+	return !p.isClearing
 }
 
 // writeThrough gives a message to others, if that is how messages go; else it is not done. The caller holds writing.
@@ -150,11 +159,14 @@ func (p *pipe) offer(message []byte) bool {
 	return channel.offer(message)
 }
 
-// interrupt ends what the app reads, since messages are missing, and returns what it did and what it does from now on.
+// interrupt ends what the app reads, since messages are missing, and returns what it did and what it does from now on; nil if it reads nothing.
 func (p *pipe) interrupt() (before, next *Channel) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before = p.channel
+	if isClosed(before.closed) {
+		return before, nil
+	}
 	p.channel = newChannel(p)
 	close(before.missed)
 	return before, p.channel

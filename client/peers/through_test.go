@@ -65,3 +65,26 @@ func TestWhatOthersPassedOnAndNobodyReadsEndsTheChannel(t *testing.T) {
 		})
 	}
 }
+
+func TestAChannelThatTheAppClosedStaysClosedWhenMessagesAreMissing(t *testing.T) {
+	room := &Room{cfg: settled{Config: Config{Channels: map[string]ChannelOptions{"chat": {}}}}}
+	room.lobby.arrived = make(chan struct{}, 1)
+	p := &Peer{room: room, id: "far", open: map[string]*pipe{}, change: make(chan struct{})}
+	far := newPipe(p, "chat", ChannelOptions{}, 1<<20)
+	far.mesh()
+	p.opened(far)
+	closed, err := p.Open(t.Context(), "chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.missed("chat")
+	if next := room.lobby.next(); next != nil {
+		t.Errorf("%v is accepted", next)
+	}
+	if next, err := p.Open(t.Context(), "chat"); err != nil || next == closed {
+		t.Errorf("it opens as %v, %v", next, err)
+	}
+}

@@ -91,7 +91,7 @@ func (m *Mesh) orderOf(origin *member, s stream) *order {
 	if o == nil {
 		options := m.cfg.Channels[s.channel]
 		o = &order{options: options, after: m.cfg.After, skipped: func() {
-			if options == (Options{}) && m.members[origin.id] == origin {
+			if options == (Options{}) && m.find(origin.Peer) != nil {
 				m.cfg.Missed(origin.Peer, s.channel)
 			}
 		}}
@@ -132,7 +132,7 @@ func farther(distances map[string]int, one, other string) bool {
 }
 
 func (m *Mesh) handle(origin *member, s sort, channel string, payload []byte) {
-	if m.members[origin.id] != origin {
+	if origin = m.find(origin.Peer); origin == nil { // it may have been away since
 		return
 	}
 	switch s {

@@ -93,6 +93,7 @@ type far struct {
 	drops       int
 	carry       func() // in place of carrying
 	connectings int
+	record      Record
 }
 
 func (l *lattice) join(id string) *page {
@@ -222,6 +223,7 @@ func (f *far) connectIn() {
 
 func (f *far) ID() string               { return f.page.id }
 func (f *far) Instance() string         { return f.page.instance() }
+func (f *far) Record() *Record          { return &f.record }
 func (f *far) IsListed() bool           { return f.isListed }
 func (f *far) HasWay() bool             { return f.hasWay }
 func (f *far) IsFading() bool           { return f.isFading }

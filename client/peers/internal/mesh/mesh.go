@@ -12,6 +12,9 @@ type Peer interface {
 	ID() string
 	Instance() string
 
+	// Record returns what the mesh keeps of it, always the same.
+	Record() *Record
+
 	// IsListed says whether the server counts it among those in the room.
 	IsListed() bool
 
@@ -57,6 +60,12 @@ type Config struct {
 	Meshed  func()                                          // whether messages are passed on is another
 }
 
+// Record is what is known of a peer's messages, for as long as it is this peer, even while it is not in the room. The zero value knows nothing.
+type Record struct {
+	orders map[stream]*order
+	sent   map[string]uint32 // the number of the last message for this one alone, by channel
+}
+
 // member is a peer that is in the room.
 type member struct {
 	Peer
@@ -68,12 +77,12 @@ type member struct {
 	missing   time.Duration // since when there is no way, though it is wanted; see isMissing
 	isMissing bool
 
-	isNear    bool // as it was told last
-	isHeard   bool // straight or through others, and it was not said to be lost since
-	doubted   int  // one more than soundings was when it was doubted last; 0 when it is known whether it is lost
-	soundings int  // how often it was heard of
-	orders    map[stream]*order
-	sent      map[string]uint32 // the number of the last message for this one alone, by channel
+	isNear    bool              // as it was told last
+	isHeard   bool              // straight or through others, and it was not said to be lost since
+	doubted   int               // one more than soundings was when it was doubted last; 0 when it is known whether it is lost
+	soundings int               // how often it was heard of
+	orders    map[stream]*order // those of its record
+	sent      map[string]uint32
 }
 
 // stream is what one origin sends on one channel, to all or to this side alone.
@@ -142,9 +151,12 @@ func (m *Mesh) find(p Peer) *member {
 // Add takes note of a peer that is in the room. [Mesh.Update] is to follow.
 func (m *Mesh) Add(p Peer) {
 	id, instance := p.ID(), p.Instance()
+	record := p.Record()
+	if record.orders == nil {
+		*record = Record{orders: map[stream]*order{}, sent: map[string]uint32{}}
+	}
 	m.members[id] = &member{
-		Peer: p, id: id, run: Hash(instance), isFellow: IsFellow(instance), isWanted: true,
-		orders: map[stream]*order{}, sent: map[string]uint32{},
+		Peer: p, id: id, run: Hash(instance), isFellow: IsFellow(instance), isWanted: true, orders: record.orders, sent: record.sent,
 	}
 	m.Look(p)
 }

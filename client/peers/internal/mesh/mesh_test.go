@@ -323,6 +323,30 @@ func TestAMessageToOneWhoWasThoughtToBeGoneAndNeverWasReachesThatOne(t *testing.
 	}
 }
 
+func TestWhatAPeerSaidComesOnceThoughItWasAwayMeanwhile(t *testing.T) {
+	l, pages := room(16, nil)
+	p := pages[0]
+	near, origin := p.some(true), p.some(false)
+	say := func(n uint32) {
+		e := envelope{run: Hash(origin.page.instance()), n: 1000 + n, origin: origin.page.id, payload: []byte(strconv.Itoa(int(n)))}
+		p.Receive(near, "text", e.encode())
+	}
+	say(1)
+	say(3)
+	p.Remove(origin)
+	say(4)
+	p.Add(origin)
+	p.Update()
+	say(1)
+	say(5)
+	l.pass(3 * time.Second)
+	say(3)
+	say(6)
+	if got := strings.Join(p.texts(origin.page), " "); got != "1 3 5 6" || p.missed != 3 { // before each of the first three
+		t.Errorf("it got %s, and was told %d times that some miss", got, p.missed)
+	}
+}
+
 func TestANeighbourThatTakesNothingHoldsNobodyUp(t *testing.T) {
 	l, pages := room(16, nil)
 	slow, others := pages[0], pages[1:]
