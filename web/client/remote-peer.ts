@@ -180,8 +180,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   }
 
   carry(channel: string, envelope: Uint8Array, key: string): boolean {
-    const { buffered } = this
-    if (buffered > 0 && buffered + envelope.length > passLimit) return false
+    if (this.buffered > passLimit) return false
     return (this.#relay?.isUsed ? this.#relay : this.#connection)?.send(channel, envelope, key) ?? false
   }
 
