@@ -18,6 +18,12 @@ type service struct {
 	Ports       []string
 	Environment map[string]string
 	Networks    any
+	User        string
+	CapDrop     []string `yaml:"cap_drop"`
+	HealthCheck struct {
+		Test    []string
+		Disable bool
+	} `yaml:"healthcheck"`
 }
 
 func TestComposeFitsThePrograms(t *testing.T) {
@@ -44,6 +50,12 @@ func TestComposeFitsThePrograms(t *testing.T) {
 			continue
 		}
 		profile := s.Profiles[0]
+		if s.HealthCheck.Disable {
+			t.Errorf("%s has its health check off, for which docker compose up --wait fails", name)
+		}
+		if strings.HasPrefix(s.Image, "redis:") && len(s.CapDrop) > 0 && s.User == "" {
+			t.Errorf("%s starts as root and has no capability to become another user", name)
+		}
 		for _, p := range s.Ports {
 			host, _, _ := strings.Cut(p, ":")
 			key := profile + " " + host + p[strings.IndexByte(p, '/'):]
