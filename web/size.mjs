@@ -5,7 +5,7 @@ import { addPage, pages, servedClient } from './bundle.mjs'
 
 // Bytes, after gzip: what is reached and 1 % more. The aims are 15,000 for the client's entry and 160,000 for the editor's page,
 // which is reached.
-const budget = { entry: 20_500, sum: 26_850 }
+const budget = { entry: 20_500, sum: 26_950 }
 const pageBudgets = { 'index.html': 158_000 }
 
 const compressed = (contents) => gzipSync(contents, { level: 9 }).length

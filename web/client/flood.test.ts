@@ -120,6 +120,20 @@ test('who vanished is lost to one who had an edge to it just after it was said t
   assert.equal(far.isHeard, false)
 })
 
+test('who is away to the server and reached by others only is asked now and then, and lost without an answer', () => {
+  const { lattice, pages } = room(20)
+  const [asker, victim] = pages as [Page, Page]
+  const far = asker.peers.get(victim.id)!
+  const alive = [...asker.peers.values()].find(({ isNear, id }) => !isNear && id !== victim.id)!
+  lattice.vanish(victim)
+  lattice.clock.pass(9000)
+  assert.equal(far.isHeard, false)
+  for (const each of [far, alive]) each.presence = 'away'
+  far.isHeard = true // whatever made it so
+  lattice.clock.pass(10_000)
+  assert.deepEqual([far.isHeard, alive.isHeard], [false, true])
+})
+
 test('an edge without need that fails between two who live makes nobody lost', () => {
   const { lattice, pages } = room(20)
   const edge = [...pages[0]!.peers.values()].find(({ isNear }) => !isNear)!

@@ -16,6 +16,7 @@ export interface Neighbour {
   /** The hash of its instance; null if it takes no part. */
   readonly run: number | null
   readonly listed: boolean
+  readonly presence: string
   readonly trust: string
   readonly isNear: boolean
   isWanted: boolean
@@ -29,6 +30,8 @@ export interface NeighbourhoodSetup {
   self(): string
   /** Whether messages are passed on is another. */
   changed(): void
+  /** A second is over in a room with more than the nearest. */
+  ticked(): void
 }
 
 /** Decides to whom this side is connected. */
@@ -86,6 +89,7 @@ export class Neighbourhood {
   #tick(): void {
     this.#cancel = null
     this.update()
+    this.#setup.ticked()
   }
 
   #isUsable(peer: Neighbour, now: number): boolean {

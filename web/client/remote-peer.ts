@@ -190,6 +190,7 @@ export class RemotePeer implements Peer, Fellow, Neighbour {
   }
 
   spare(isSpare: boolean): void {
+    this.#look() // whatever the browser did not tell
     const now = this.#context.clock.now()
     const connection = this.#connection
     const isIdle = isSpare && !this.#isWanted

@@ -1,8 +1,9 @@
 // Rooms in memory with many peers: who is whose neighbour, and what is passed on, without any connection.
-import { Flood, type Fellow } from '../flood.ts'
+import type { Flood, Fellow } from '../flood.ts'
 import { hash, mark } from '../mesh.ts'
-import { Neighbourhood, type Neighbour } from '../neighbourhood.ts'
+import type { Neighbourhood, Neighbour } from '../neighbourhood.ts'
 import type { ChannelOptions } from '../options.ts'
+import { PartialMesh } from '../partial-mesh.ts'
 import { StillClock } from './clock.ts'
 
 /** Milliseconds until an edge that is wanted is there. */
@@ -14,6 +15,7 @@ export class Far implements Fellow, Neighbour {
   readonly run: number
   readonly openChannels: string[]
   listed = true
+  presence = 'here'
   isNear = false
   hasWay = false
   isHeard = false
@@ -91,11 +93,10 @@ export class Page {
     const { clock, channels } = lattice
     const { peers } = this
     const self = () => ({ peer: this.id, instance: this.instance })
-    const isMeshed = () => this.neighbourhood.isMeshed
     const message = ({ id: from }: Far, channel: string, data: Uint8Array) => void this.got.push({ from, channel, text: new TextDecoder().decode(data) })
-    const distances = (to: string) => this.neighbourhood.distances(to)
-    this.flood = new Flood({ clock, channels, peers, self, isMeshed, distances, message, changed: () => {} })
-    this.neighbourhood = new Neighbourhood({ clock, peers, self: () => id, changed: () => this.flood.ask() })
+    const mesh = new PartialMesh<Far>({ clock, channels, peers, self, message, changed: () => {} })
+    this.flood = mesh.flood
+    this.neighbourhood = mesh.neighbourhood
   }
 
   get degree(): number {
