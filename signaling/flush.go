@@ -84,6 +84,7 @@ func (l *link) exchange(b *buffers, ping, alive bool) {
 		l.retry.renew = x.Renew
 		l.later()
 		if ping {
+			l.debt.pings++
 			b.frame = wire.AppendPing(b.frame[:0])
 			b.out = l.conn.Append(b.out, 0, b.frame)
 		}
@@ -127,6 +128,7 @@ func (l *link) exchange(b *buffers, ping, alive bool) {
 	l.delivery.read(len(result.Frames))
 	if ping {
 		s.counts.mailbox.Observe(float64(result.Tail - result.Acked))
+		l.debt.pings++
 		b.frame = wire.AppendReceived(b.frame[:0], result.Received)
 		b.out = l.conn.Append(b.out, 0, b.frame)
 		b.frame = wire.AppendPing(b.frame[:0])

@@ -87,9 +87,8 @@ type link struct {
 	strain    *strain       // what it sends too much of; nil: nothing; owned by the reader
 	idled     time.Duration // the account of what came to nothing, by the process's clock; owned by the reader
 
-	progressed int64         // downlink frames acknowledged; owned by flush
-	owing      time.Duration // since when no more of those sent were, by the process's clock; owned by flush
-	enlisted   bool          // as a probe; guarded by server.mu
+	debt     debt
+	enlisted bool // as a probe; guarded by server.mu
 
 	pinged time.Time // when the last ping was due; owned by heartbeat
 	rest   []byte    // what could not be written at once; owned by flush

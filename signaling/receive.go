@@ -62,6 +62,7 @@ func (l reader) Message(message []byte) {
 		l.idle(1, size)
 		l.send(wire.AppendPong(nil))
 	case u.Kind == wire.KindPong:
+		l.debt.pongs.Add(1)
 		l.idle(1, size)
 	case u.Kind == wire.KindUse:
 		l.Settle()
