@@ -29,6 +29,8 @@ const (
 type iceLife struct {
 	ttl    atomic.Int64 // of credentials whose life no session's end cut short, as the hook said last; 0: not known yet
 	pushes atomic.Int32 // under way
+
+	changed atomic.Int64 // when they changed for some rooms, by the process's clock; 0: never
 }
 
 // renewal is when a link's client is to get fresh ICE servers.
@@ -99,6 +101,8 @@ func (s *Server) firstRenewal(o store.Owner) time.Duration {
 	case s.cfg.ICEServers == nil:
 		return neverRenew
 	case o.Age > freshICE || ttl == 0:
+		return now()
+	case s.ice.changed.Load() > max(int64(now()-o.Age), 0): // after it was given some, when it had no link to get others
 		return now()
 	}
 	return max(nextRenewal(ttl, o.Expires)-o.Age, now())

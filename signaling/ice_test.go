@@ -66,21 +66,33 @@ func (a aged) Attach(ctx context.Context, ref store.Ref, l store.Link) (store.At
 // servers returns the next ice frame.
 func (d *duplex) servers() wire.Downlink {
 	d.Helper()
+	f := d.until(wire.KindICE)
+	if len(f.ICEServers) != 1 || f.N != 0 {
+		d.Fatalf("%s: the frame is %+v", d.kind, f)
+	}
+	return f
+}
+
+// pinged waits for a heartbeat.
+func (d *duplex) pinged() {
+	d.Helper()
+	d.until(wire.KindPing)
+}
+
+// until returns the next frame of a kind.
+func (d *duplex) until(kind string) wire.Downlink {
+	d.Helper()
 	for timeout := time.After(patience); ; {
 		select {
 		case f := <-d.frames:
-			if f.Kind != wire.KindICE {
-				continue
+			if f.Kind == kind {
+				return f
 			}
-			if len(f.ICEServers) != 1 || f.N != 0 {
-				d.Fatalf("%s: the frame is %+v", d.kind, f)
-			}
-			return f
 		case err := <-d.fault:
 			d.fault <- err
 			d.Fatalf("%s ended: %v", d.kind, err)
 		case <-timeout:
-			d.Fatalf("%s: no servers came", d.kind)
+			d.Fatalf("%s: no %s came", d.kind, kind)
 		}
 	}
 }
@@ -324,10 +336,13 @@ func TestPollsWaitAtANodeThatNeverAskedTheHook(t *testing.T) {
 }
 
 func TestServersThatChangedReachTheClientsOfTheirRooms(t *testing.T) {
+	// Heartbeats are such that links last on a busy machine, too.
+	timing := signaling.Timing{Heartbeat: time.Second, Lease: time.Minute}
 	for _, kind := range []string{"websocket", "events"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			hook := &relays{ttl: 12 * time.Hour}
-			s := serve(t, signaling.Config{ICEServers: hook.serve, Timing: quick})
+			s := serve(t, signaling.Config{ICEServers: hook.serve, Timing: timing})
 			s.join("elsewhere", as("bob")).linked(kind, -1)
 			alice := s.join("room", as("alice")).linked(kind, -1)
 			for i := 3; i <= 4; i++ { // more than once
@@ -336,16 +351,27 @@ func TestServersThatChangedReachTheClientsOfTheirRooms(t *testing.T) {
 					t.Errorf("came %+v, want number %d", f, i)
 				}
 			}
-			for pings := 0; pings < 2; { // nothing comes with later heartbeats
-				if f := <-alice.frames; f.Kind == wire.KindPing {
-					pings++
-				}
-			}
+			alice.pinged() // nothing comes with later heartbeats
+			alice.pinged()
 			if got := hook.calls(); got != 4 {
 				t.Errorf("the hook was asked %d times, want one for each join and change", got)
 			}
 		})
 	}
+	t.Run("of a session without a link yet", func(t *testing.T) {
+		t.Parallel()
+		hook := &relays{ttl: 12 * time.Hour}
+		s := serve(t, signaling.Config{ICEServers: hook.serve, Timing: timing})
+		alice := s.join("room", as("alice"))
+		s.RenewICE(func(string) bool { return true })
+		if f := alice.linked("websocket", -1).servers(); f.ICEServers[0].Username != "2" {
+			t.Errorf("came %+v", f)
+		}
+		s.join("room", as("bob")).linked("websocket", -1).pinged() // what it was given is newer
+		if got := hook.calls(); got != 3 {
+			t.Errorf("the hook was asked %d times, want one for each join and one more", got)
+		}
+	})
 	s := serve(t, signaling.Config{})
 	s.join("room", as("alice")).linked("websocket", -1)
 	s.RenewICE(func(string) bool { t.Error("without servers there is nothing to renew"); return true })

@@ -142,7 +142,6 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 	l.due(attached.Due)
 	s.counts.linked(attached, t.kind)
 	l.peer, l.fence = attached.Peer, attached.Fence
-	l.iceAt.Store(int64(s.firstRenewal(attached.Owner)))
 	l.received, l.told = attached.Received, attached.Received
 	l.sent.Store(attached.After)
 	l.acked.Store(attached.After)
@@ -160,6 +159,7 @@ func (s *Server) open(conn carrier, t terms) (*link, *wire.Error) {
 		return nil, wire.Refusef(wire.RateLimited, "the session tries %d links already", maxProbes).Over(maxProbes).After(1)
 	}
 	s.links[l] = struct{}{}
+	l.iceAt.Store(int64(s.firstRenewal(attached.Owner))) // here, so that RenewICE either finds the link or has said before that servers changed
 	l.ages()
 	s.mu.Unlock()
 
