@@ -57,6 +57,7 @@ type Config struct {
 	API *webrtc.API
 
 	// NoMesh has this side be connected to everybody in the room, however many they are, and pass nothing on; others do the same with it.
+	// So does a Client.Instance of one's own, unless it ends in "~1".
 	NoMesh bool
 
 	haste time.Duration // tests divide by it what is waited for; 0: they do not

@@ -165,10 +165,33 @@ func TestARoomOfManyIsMeshed(t *testing.T) {
 	}
 	t.Logf("they were missed after %v", time.Since(began))
 	c.broadcast(left, "after", count)
+	c.leave(left, count)
 	for i, e := range c.ears[gone:] {
 		e.mu.Lock()
 		t.Logf("%s: %d channels ended, %d connections", left[i].ID(), e.lost, left[i].connections())
 		e.mu.Unlock()
+	}
+}
+
+// leave has one of some say so much to all and leave, and waits until the others heard all.
+func (c *crowd) leave(members []*member, count int) {
+	c.Helper()
+	leaver := members[0]
+	ctx, cancel := leaver.soon()
+	defer cancel()
+	for i := range count {
+		if err := leaver.Broadcast(ctx, "chat", fmt.Appendf(nil, "bye %d", i)); err != nil {
+			c.Error(err)
+		}
+	}
+	if err := leaver.Leave(ctx); err != nil {
+		c.Error(err)
+	}
+	for i, m := range c.members {
+		if slices.Contains(members[1:], m) {
+			last := fmt.Sprintf("bye %d", count-1)
+			m.until("the last words of "+leaver.ID()+" are heard", func() bool { return slices.Contains(c.ears[i].from(leaver.ID()), last) })
+		}
 	}
 }
 
