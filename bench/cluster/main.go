@@ -40,7 +40,7 @@ type options struct {
 	rounds  int
 	window  time.Duration // of one measurement
 	json    string
-	tables  string // a file with markers, to write a table to
+	tables  string // files with markers, to write tables to
 	profile string // a folder
 	field   contender.Field
 	sizes   sizes
@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.IntVar(&o.rounds, "rounds", 3, "how often to measure all but memory; the medians count")
 	flags.DurationVar(&o.window, "window", 3*time.Second, "how long to measure frames and heartbeats for, each time")
 	flags.StringVar(&o.json, "json", "", "the `file` for every single result; none if empty")
-	flags.StringVar(&o.tables, "table", "", "the `file` to write a table to, between its markers; none if empty")
+	flags.StringVar(&o.tables, "table", "", "the `files`, separated by commas, to write tables to, between their markers; none if empty")
 	flags.StringVar(&o.profile, "profile", "", "a `folder` for CPU profiles of a node, one for each setup and load of the pairs")
 	flags.StringVar(&o.field.GOGC, "gogc", "50", "`GOGC` of the nodes; cmd/signal has 50, too")
 	child := flags.String("serve", "", "be this `server`: what the bench starts itself with")

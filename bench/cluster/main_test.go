@@ -67,14 +67,15 @@ func TestEveryScenario(t *testing.T) {
 
 	// What was saved gives the same table.
 	table := filepath.Join(t.TempDir(), "README.md")
-	if err := os.WriteFile(table, []byte("before\n"+beginMark+"\nold\n"+endMark+"\nafter\n"), 0o644); err != nil {
+	begin, end := marks(measured)
+	if err := os.WriteFile(table, []byte("before\n"+begin+"old\n"+end+"\nafter\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := run(context.Background(), []string{"-from", b.json, "-table", table}, new(bytes.Buffer)); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(table)
-	if want := "before\n" + beginMark + "\n" + b.markdown() + endMark + "\nafter\n"; err != nil || string(text) != want {
+	if want := "before\n" + begin + b.markdown() + end + "\nafter\n"; err != nil || string(text) != want {
 		t.Errorf("got %s, %v; want %s", text, err, want)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 )
 
-// report prints the medians, and what is to be reached of them, and writes the table of a file that has markers.
+// report prints the medians, and what is to be reached of them, and writes the tables of files that have markers.
 func (b *bench) report(scenarios []string) error {
 	for _, name := range scenarios {
 		b.section(name)
@@ -25,7 +25,7 @@ func (b *bench) report(scenarios []string) error {
 	if b.tables == "" {
 		return nil
 	}
-	return b.writeTable(b.tables)
+	return b.writeTables(b.tables)
 }
 
 // section prints the medians of a scenario, a column for each setup.

@@ -8,23 +8,47 @@ import (
 	"strings"
 )
 
-const (
-	beginMark = "<!-- bench-cluster: written by make bench-cluster -->"
-	endMark   = "<!-- /bench-cluster -->"
-)
+// measured names the table of what was measured; others, of sizings, are calculated from it.
+const measured = "written by make bench-cluster"
 
-// writeTable writes the table of a file between the markers that are there.
-func (b *bench) writeTable(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
+// marks are the lines that a table stands between.
+func marks(name string) (begin, end string) {
+	if name == measured {
+		return "<!-- bench-cluster: " + name + " -->\n", "<!-- /bench-cluster -->"
 	}
-	before, rest, ok := strings.Cut(string(text), beginMark)
-	_, after, ended := strings.Cut(rest, endMark)
-	if !ok || !ended {
-		return fmt.Errorf("%s: there are no lines %q and %q to write between", path, beginMark, endMark)
+	return "<!-- bench-cluster: " + name + " -->\n", "<!-- /bench-cluster: " + name + " -->"
+}
+
+// writeTables writes the tables of files, separated by commas, between the markers that are there.
+func (b *bench) writeTables(paths string) error {
+	tables := b.book.sizings()
+	tables[measured] = b.markdown()
+	for path := range strings.SplitSeq(paths, ",") {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		written, found := string(text), false
+		for name, table := range tables {
+			begin, end := marks(name)
+			before, rest, ok := strings.Cut(written, begin)
+			_, after, ended := strings.Cut(rest, end)
+			if ok && ended && table == "" {
+				return fmt.Errorf("%s: %q needs the scenarios pair, at 1,000 frames a second, steps and memory", path, name)
+			}
+			if ok && ended {
+				written, found = before+begin+table+end+after, true
+			}
+		}
+		if !found {
+			begin, end := marks(measured)
+			return fmt.Errorf("%s: there are no lines %q and %q to write between", path, begin, end)
+		}
+		if err := os.WriteFile(path, []byte(written), 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(path, []byte(before+beginMark+"\n"+b.markdown()+endMark+after), 0o644)
+	return nil
 }
 
 // markdown returns the table.
