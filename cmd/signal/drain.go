@@ -27,9 +27,9 @@ const (
 
 // drainFlags say how clients go elsewhere.
 type drainFlags struct {
-	DrainDelay  *time.Duration `help:"How long to go on as before after SIGTERM, with /readyz red, for balancers to see it. By default 5s with --redis, and 0s without." env:"PARLEY_DRAIN_DELAY" placeholder:"DURATION"`
-	DrainWindow *time.Duration `help:"Then, within what time clients are moved to other nodes, one after the other: 20s by default with --redis. Without it, within what time they are to join again after the restart: by default 2s, or more if there are many." env:"PARLEY_DRAIN_WINDOW" placeholder:"DURATION"`
-	MaxLinkAge  time.Duration  `help:"Age at which a WebSocket or a stream of events is replaced by another one, so that balancers spread clients anew; 0s, the default, is never." default:"0s" env:"PARLEY_MAX_LINK_AGE" placeholder:"DURATION"`
+	DrainDelay  *time.Duration `group:"Many nodes, and restarts" help:"How long to go on as before after SIGTERM, with /readyz red, for balancers to see it. By default 5s with --redis, and 0s without." env:"PARLEY_DRAIN_DELAY" placeholder:"DURATION"`
+	DrainWindow *time.Duration `group:"Many nodes, and restarts" help:"Then, within what time clients are moved to other nodes, one after the other: 20s by default with --redis. Without it, within what time they are to join again after the restart: by default 2s, or more if there are many." env:"PARLEY_DRAIN_WINDOW" placeholder:"DURATION"`
+	MaxLinkAge  time.Duration  `group:"Many nodes, and restarts" help:"Age at which a WebSocket or a stream of events is replaced by another one, so that balancers spread clients anew; 0s, the default, is never." default:"0s" env:"PARLEY_MAX_LINK_AGE" placeholder:"DURATION"`
 }
 
 func (f *drainFlags) checkDrain() error {

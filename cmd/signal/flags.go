@@ -20,33 +20,33 @@ import (
 
 // flags are the command line, each also a variable of the environment.
 type flags struct {
-	Listen      string   `help:"Address to serve signaling and the editor on, by default ${default}." default:":8080" env:"PARLEY_LISTEN" placeholder:"ADDR"`
-	PublicURL   string   `help:"URL under which browsers reach this server; the only web origin allowed then, beside --allow-origin. By default that is the server itself, by an IP address, a name of its own network, or a name of its certificate." env:"PARLEY_PUBLIC_URL" placeholder:"URL"`
-	AllowOrigin []string `help:"Another web origin that may use the server, such as https://app.example. Repeatable." env:"PARLEY_ALLOW_ORIGIN" placeholder:"ORIGIN"`
+	Listen      string   `group:"Serving" help:"Address to serve signaling and the editor on, by default ${default}." default:":8080" env:"PARLEY_LISTEN" placeholder:"ADDR"`
+	PublicURL   string   `group:"Serving" help:"URL under which browsers reach this server; the only web origin allowed then, beside --allow-origin. By default that is the server itself, by an IP address, a name of its own network, or a name of its certificate." env:"PARLEY_PUBLIC_URL" placeholder:"URL"`
+	AllowOrigin []string `group:"Serving" help:"Another web origin that may use the server, such as https://app.example. Repeatable." env:"PARLEY_ALLOW_ORIGIN" placeholder:"ORIGIN"`
 
-	PublicIP            daemon.PublicAddress `name:"public-ip" help:"IPv4 address under which clients reach the relay; PUBLIC/PRIVATE behind a 1:1 NAT that makes the one of the other. auto, or not given: found from the interfaces, or by --probe-stun if they have none that is public or it is auto." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
-	ProbeSTUN           daemon.STUNServers   `name:"probe-stun" help:"STUN server to ask for this host's public address at start, 3 s at most. Repeatable. Nobody is asked if not given." env:"PARLEY_PROBE_STUN" placeholder:"HOST[:PORT]"`
-	RelayListen         string               `help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
-	RelayPorts          daemon.PortRange     `help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
-	RelayBitsPerAddress *int64               `help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
-	Workers             int                  `help:"Workers of the relay that share its clients, each of which moves packets on a processor of its own: 1 to 256. 0: one for each two processors." default:"0" env:"PARLEY_WORKERS" placeholder:"N"`
-	WideChannels        bool                 `help:"Have the relay allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
-	TurnSecret          secret               `help:"Secret that TURN credentials are signed with. Made at start if not given, and shared with --redis." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
-	TurnSecretFile      string               `help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`
-	TurnURL             []string             `help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret or --turn-secret-file. Repeatable: URLs of one host are one relay, or those of one NAME (NAME=URL), and of several each room has one and another as backup." env:"PARLEY_TURN_URL" placeholder:"URL"`
-	NoRelay             bool                 `help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
+	PublicIP            daemon.PublicAddress `group:"Relaying" name:"public-ip" help:"IPv4 address under which clients reach the relay; PUBLIC/PRIVATE behind a 1:1 NAT that makes the one of the other. auto, or not given: found from the interfaces, or by --probe-stun if they have none that is public or it is auto." env:"PARLEY_PUBLIC_IP" placeholder:"IP"`
+	ProbeSTUN           daemon.STUNServers   `group:"Relaying" name:"probe-stun" help:"STUN server to ask for this host's public address at start, 3 s at most. Repeatable. Nobody is asked if not given." env:"PARLEY_PROBE_STUN" placeholder:"HOST[:PORT]"`
+	RelayListen         string               `group:"Relaying" help:"UDP address to serve STUN and TURN on, by default ${default}." default:":3478" env:"PARLEY_RELAY_LISTEN" placeholder:"ADDR"`
+	RelayPorts          daemon.PortRange     `group:"Relaying" help:"UDP ports for relayed traffic, by default ${default}." default:"49152-65535" env:"PARLEY_RELAY_PORTS" placeholder:"FIRST-LAST"`
+	RelayBitsPerAddress *int64               `group:"Relaying" help:"Bits in a second that the clients of one address have relayed at most, both ways together; 0 is no limit. By default 8000000 while joining needs no token, and no limit otherwise." env:"PARLEY_RELAY_BITS_PER_ADDRESS" placeholder:"BITS"`
+	Workers             int                  `group:"Relaying" help:"Workers of the relay that share its clients, each of which moves packets on a processor of its own: 1 to 256. 0: one for each two processors." default:"0" env:"PARLEY_WORKERS" placeholder:"N"`
+	WideChannels        bool                 `group:"Relaying" help:"Have the relay allow channel numbers up to 0x7FFF, as old clients choose them (RFC 5766)." env:"PARLEY_WIDE_CHANNELS"`
+	TurnSecret          secret               `group:"Relaying" help:"Secret that TURN credentials are signed with. Made at start if not given, and shared with --redis." env:"PARLEY_TURN_SECRET" placeholder:"SECRET"`
+	TurnSecretFile      string               `group:"Relaying" help:"File with such secrets, one to a line, newest first: the first signs, all are good. Read again on SIGHUP." env:"PARLEY_TURN_SECRET_FILE" placeholder:"FILE"`
+	TurnURL             []string             `group:"Relaying" help:"STUN or TURN URL of an external relay, used instead of this process's own; it shares --turn-secret or --turn-secret-file. Repeatable: URLs of one host are one relay, or those of one NAME (NAME=URL), and of several each room has one and another as backup." env:"PARLEY_TURN_URL" placeholder:"URL"`
+	NoRelay             bool                 `group:"Relaying" help:"Serve no STUN and TURN." env:"PARLEY_NO_RELAY"`
 
-	TurnOnListen string `help:"Whether --listen speaks TURN, too, and clients are told so. By default (auto) it does if the relay is this process's own, and they are told if they can come to it: not behind a proxy that passes on only HTTP." enum:"auto,yes,no" default:"auto" env:"PARLEY_TURN_ON_LISTEN" placeholder:"auto|yes|no"`
+	TurnOnListen string `group:"Serving" help:"Whether --listen speaks TURN, too, and clients are told so. By default (auto) it does if the relay is this process's own, and they are told if they can come to it: not behind a proxy that passes on only HTTP." enum:"auto,yes,no" default:"auto" env:"PARLEY_TURN_ON_LISTEN" placeholder:"auto|yes|no"`
 
-	daemon.CertificateFlags
+	daemon.CertificateFlags `group:"Serving"`
 
-	Redis       string `help:"URL of the Redis (7 or newer, or Valkey) that keeps the rooms, so that several of these processes share them: redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DATABASE] for one or a cluster, redis+sentinel://…/MASTER for one behind sentinels, rediss for TLS. By default rooms are in this process." env:"PARLEY_REDIS" placeholder:"URL"`
-	RedisPrefix string `help:"What the names of all keys begin with: another for each deployment that shares the Redis. By default parley." env:"PARLEY_REDIS_PREFIX" placeholder:"PREFIX"`
+	Redis       string `group:"Many nodes, and restarts" help:"URL of the Redis (7 or newer, or Valkey) that keeps the rooms, so that several of these processes share them: redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DATABASE] for one or a cluster, redis+sentinel://…/MASTER for one behind sentinels, rediss for TLS. By default rooms are in this process." env:"PARLEY_REDIS" placeholder:"URL"`
+	RedisPrefix string `group:"Many nodes, and restarts" help:"What the names of all keys begin with: another for each deployment that shares the Redis. By default parley." env:"PARLEY_REDIS_PREFIX" placeholder:"PREFIX"`
 
-	JWTSecret   []string `name:"jwt-secret" help:"Secret of at least 32 bytes that app tokens (JWT, HS256) are signed with; joining needs a token then. Repeatable, to replace one." env:"PARLEY_JWT_SECRET" placeholder:"SECRET"`
-	JWKSURL     string   `name:"jwks-url" help:"URL of the keys that app tokens (JWT; RS256, ES256, EdDSA) are signed with; joining needs a token then." env:"PARLEY_JWKS_URL" placeholder:"URL"`
-	JWTIssuer   string   `name:"jwt-issuer" help:"Issuer that app tokens must name." env:"PARLEY_JWT_ISSUER" placeholder:"ISS"`
-	JWTAudience string   `name:"jwt-audience" help:"Audience that app tokens must name." env:"PARLEY_JWT_AUDIENCE" placeholder:"AUD"`
+	JWTSecret   []string `group:"Who may join" name:"jwt-secret" help:"Secret of at least 32 bytes that app tokens (JWT, HS256) are signed with; joining needs a token then. Repeatable, to replace one." env:"PARLEY_JWT_SECRET" placeholder:"SECRET"`
+	JWKSURL     string   `group:"Who may join" name:"jwks-url" help:"URL of the keys that app tokens (JWT; RS256, ES256, EdDSA) are signed with; joining needs a token then." env:"PARLEY_JWKS_URL" placeholder:"URL"`
+	JWTIssuer   string   `group:"Who may join" name:"jwt-issuer" help:"Issuer that app tokens must name." env:"PARLEY_JWT_ISSUER" placeholder:"ISS"`
+	JWTAudience string   `group:"Who may join" name:"jwt-audience" help:"Audience that app tokens must name." env:"PARLEY_JWT_AUDIENCE" placeholder:"AUD"`
 
 	limitFlags
 	drainFlags
@@ -55,12 +55,12 @@ type flags struct {
 	found          daemon.Found    // how this host is reached
 	turnSecretMade bool            // nobody gave one
 
-	WebDir string `help:"Serve the editor from this directory instead of the program itself, while developing it." env:"PARLEY_WEB_DIR" placeholder:"DIR" type:"existingdir"`
+	WebDir string `group:"Serving" help:"Serve the editor from this directory instead of the program itself, while developing it." env:"PARLEY_WEB_DIR" placeholder:"DIR" type:"existingdir"`
 
-	daemon.AdminFlags
-	daemon.LogFlags
-	CheckHealth bool               `help:"Ask the service that listens on --listen of this host for its health, and exit."`
-	Version     daemon.VersionFlag `help:"Print the version and exit."`
+	daemon.AdminFlags `group:"Operating"`
+	daemon.LogFlags   `group:"Operating"`
+	CheckHealth       bool               `group:"Operating" help:"Ask the service that listens on --listen of this host for its health, and exit."`
+	Version           daemon.VersionFlag `help:"Print the version and exit."`
 }
 
 // secret is a value that must not be empty if it is given.
@@ -79,7 +79,7 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (fl
 	var f flags
 	program := daemon.Program{
 		Name:        "signal",
-		Description: "Parley in one process: WebRTC signaling, a collaborative editor, and a STUN and TURN relay.",
+		Description: "Parley in one process: WebRTC signaling, a collaborative editor, and a STUN and TURN relay. signal doctor URL … says why a connection does not come about; signal doctor --help says how.",
 	}
 	if err := daemon.ParseFlags(program, &f, args, getenv, stdout); err != nil {
 		return flags{}, err

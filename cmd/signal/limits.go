@@ -12,22 +12,22 @@ import (
 
 // limitFlags are the limits of signaling.Limits, and whom an address is believed.
 type limitFlags struct {
-	MaxFrame         int `help:"Most bytes of one frame, by default ${default}." default:"65536" env:"PARLEY_MAX_FRAME" placeholder:"BYTES"`
-	MaxBroadcast     int `help:"Most bytes of data in a broadcast, by default ${default}." default:"8192" env:"PARLEY_MAX_BROADCAST" placeholder:"BYTES"`
-	MaxName          int `help:"Most bytes of a peer's name, by default ${default}." default:"64" env:"PARLEY_MAX_NAME" placeholder:"BYTES"`
-	MaxMeta          int `help:"Most bytes of a peer's meta, by default ${default}." default:"1024" env:"PARLEY_MAX_META" placeholder:"BYTES"`
-	MaxPeers         int `help:"Most peers in one room, by default ${default}." default:"64" env:"PARLEY_MAX_PEERS" placeholder:"N"`
-	MaxPerAddress    int `help:"Most peers in one room that come from one address (IPv6: /64), by default ${default}." default:"16" env:"PARLEY_MAX_PER_ADDRESS" placeholder:"N"`
-	MaxMailboxFrames int `help:"Most frames that wait for one session, by default ${default}; one sender has a quarter." default:"2048" env:"PARLEY_MAX_MAILBOX_FRAMES" placeholder:"N"`
-	MaxMailboxBytes  int `help:"Most bytes that wait for one session, by default ${default}; one sender has a quarter." default:"1048576" env:"PARLEY_MAX_MAILBOX_BYTES" placeholder:"BYTES"`
-	Rate             int `help:"Bytes a second that one session may send, times the peers they reach, by default ${default}." default:"262144" env:"PARLEY_RATE" placeholder:"BYTES"`
-	RateBurst        int `help:"Bytes that one session may send at once, times the peers they reach: 2097152, or what the greatest broadcast to a full room needs." env:"PARLEY_RATE_BURST" placeholder:"BYTES"`
-	JoinRate         int `help:"Joins a second that one address may ask for, by default ${default}." default:"32" env:"PARLEY_JOIN_RATE" placeholder:"N"`
-	JoinBurst        int `help:"Joins that one address may ask for at once, by default ${default}." default:"256" env:"PARLEY_JOIN_BURST" placeholder:"N"`
-	MaxConnections   int `help:"Most TCP connections from one address (IPv6: /64) that is no trusted proxy's, by default ${default}." default:"4096" env:"PARLEY_MAX_CONNECTIONS" placeholder:"N"`
+	MaxFrame         int `group:"Limits" help:"Most bytes of one frame, by default ${default}." default:"65536" env:"PARLEY_MAX_FRAME" placeholder:"BYTES"`
+	MaxBroadcast     int `group:"Limits" help:"Most bytes of data in a broadcast, by default ${default}." default:"8192" env:"PARLEY_MAX_BROADCAST" placeholder:"BYTES"`
+	MaxName          int `group:"Limits" help:"Most bytes of a peer's name, by default ${default}." default:"64" env:"PARLEY_MAX_NAME" placeholder:"BYTES"`
+	MaxMeta          int `group:"Limits" help:"Most bytes of a peer's meta, by default ${default}." default:"1024" env:"PARLEY_MAX_META" placeholder:"BYTES"`
+	MaxPeers         int `group:"Limits" help:"Most peers in one room, by default ${default}." default:"64" env:"PARLEY_MAX_PEERS" placeholder:"N"`
+	MaxPerAddress    int `group:"Limits" help:"Most peers in one room that come from one address (IPv6: /64), by default ${default}." default:"16" env:"PARLEY_MAX_PER_ADDRESS" placeholder:"N"`
+	MaxMailboxFrames int `group:"Limits" help:"Most frames that wait for one session, by default ${default}; one sender has a quarter." default:"2048" env:"PARLEY_MAX_MAILBOX_FRAMES" placeholder:"N"`
+	MaxMailboxBytes  int `group:"Limits" help:"Most bytes that wait for one session, by default ${default}; one sender has a quarter." default:"1048576" env:"PARLEY_MAX_MAILBOX_BYTES" placeholder:"BYTES"`
+	Rate             int `group:"Limits" help:"Bytes a second that one session may send, times the peers they reach, by default ${default}." default:"262144" env:"PARLEY_RATE" placeholder:"BYTES"`
+	RateBurst        int `group:"Limits" help:"Bytes that one session may send at once, times the peers they reach: 2097152, or what the greatest broadcast to a full room needs." env:"PARLEY_RATE_BURST" placeholder:"BYTES"`
+	JoinRate         int `group:"Limits" help:"Joins a second that one address may ask for, by default ${default}." default:"32" env:"PARLEY_JOIN_RATE" placeholder:"N"`
+	JoinBurst        int `group:"Limits" help:"Joins that one address may ask for at once, by default ${default}." default:"256" env:"PARLEY_JOIN_BURST" placeholder:"N"`
+	MaxConnections   int `group:"Limits" help:"Most TCP connections from one address (IPv6: /64) that is no trusted proxy's, by default ${default}." default:"4096" env:"PARLEY_MAX_CONNECTIONS" placeholder:"N"`
 
-	TrustedProxy  []string `help:"Address or network of a proxy in front, such as 10.0.0.0/8, whose X-Forwarded-For is believed. Repeatable." env:"PARLEY_TRUSTED_PROXY" placeholder:"CIDR"`
-	ProxyProtocol bool     `help:"Take the client's address from the PROXY protocol (version 1 or 2) of connections from a --trusted-proxy." env:"PARLEY_PROXY_PROTOCOL"`
+	TrustedProxy  []string `group:"Behind a proxy" help:"Address or network of a proxy in front, such as 10.0.0.0/8, whose X-Forwarded-For is believed. Repeatable." env:"PARLEY_TRUSTED_PROXY" placeholder:"CIDR"`
+	ProxyProtocol bool     `group:"Behind a proxy" help:"Take the client's address from the PROXY protocol (version 1 or 2) of connections from a --trusted-proxy." env:"PARLEY_PROXY_PROTOCOL"`
 
 	proxies []netip.Prefix // of TrustedProxy
 }

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -44,6 +45,35 @@ func takes(t *testing.T, program string, given map[string]string) {
 		}
 		if !regexp.MustCompile(pattern).MatchString(text) {
 			t.Errorf("%s is given %s, which it does not know", program, name)
+		}
+	}
+}
+
+var flagOfHelp = regexp.MustCompile(`(?m)^ +(?:-h, +)?(--[a-z0-9-]+)`)
+
+func TestEachFlagIsToldOfInTheDocuments(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("..", "..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	operations := read("docs/operations.md")
+	for program, told := range map[string]string{"signal": operations + read("README.md"), "turn": operations} {
+		text, err := help[program]()
+		if err != nil {
+			t.Fatalf("%s --help: %v\n%s", program, err, text)
+		}
+		flags := flagOfHelp.FindAllStringSubmatch(text, -1)
+		if len(flags) < 30 {
+			t.Errorf("%s --help has %d flags:\n%s", program, len(flags), text)
+		}
+		for _, f := range flags {
+			// In code: `--flag`, `--flag VALUE`, `turn --flag`.
+			if f[1] != "--help" && !regexp.MustCompile("`[^`\n]*"+f[1]+"[ `:,]").MatchString(told) {
+				t.Errorf("no document tells of %s of %s", f[1], program)
+			}
 		}
 	}
 }
