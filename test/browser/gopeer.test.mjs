@@ -160,7 +160,7 @@ test('a page whose WebRTC finds no path and a Go program talk through the server
   await tab.goto(server.origin)
   const key = 'AAECAwQFBgcICQoLDA0ODw'
   const echo = run(t, 'echo', server, 'walled', '-key', key)
-  await until(async () => assert.match(echo.output, /^joined/), 10_000)
+  await until(async () => assert.match(echo.output, /^joined/m), 10_000)
   await tab.evaluate((key) => {
     globalThis.walled = true
     globalThis.RTCPeerConnection = class extends RTCPeerConnection {
