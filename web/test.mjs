@@ -31,7 +31,7 @@ try {
     tsconfig: join(root, 'tsconfig.json'),
   })
   const files = tests.map((name) => join(out, name.replace(/\.ts$/, '.mjs')))
-  const runner = spawn(process.execPath, ['--enable-source-maps', '--test', ...files], {
+  const runner = spawn(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', ...files], {
     stdio: 'inherit',
     env: { ...process.env, PARLEY_ROOT: join(root, '..') },
   })
