@@ -50,10 +50,10 @@ test-web: web/node_modules build
 	cd web && npm run -s size
 	cd web && PARLEY_SIGNAL=$(CURDIR)/$(SIGNAL) npm run -s test
 
-# They mostly wait, so three files run at once; the doctor, which judges times, runs alone.
+# They mostly wait, so two files run at once; the doctor, which judges times, runs alone.
 test-browser: web/node_modules build
 	$(BROWSERS) --test-concurrency=1 $(ALONE)
-	$(BROWSERS) --test-concurrency=3 bench/connect/*.test.mjs $(filter-out $(ALONE) $(LONG),$(wildcard test/browser/*.test.mjs))
+	$(BROWSERS) --test-concurrency=2 bench/connect/*.test.mjs $(filter-out $(ALONE) $(LONG),$(wildcard test/browser/*.test.mjs))
 
 test-long: setup web/node_modules build
 	PARLEY_LONG=1 PARLEY_OUTAGE=300 PARLEY_TIMES=5 $(BROWSERS) $(addprefix test/browser/,storm.test.mjs editor-storm.test.mjs network.test.mjs first-text.test.mjs outage.test.mjs gopeer-mesh.test.mjs)

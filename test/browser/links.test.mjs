@@ -89,7 +89,7 @@ const errors = (page) => page.evaluate(() => globalThis.errors ?? [])
 async function meet(origin, options = [{}, {}]) {
   const room = `links-${++rooms}`
   const first = await open(await context(origin), origin, room, options[0])
-  await until(async () => assert.equal(await first.evaluate(() => globalThis.room?.link.name), 'open'), 10_000)
+  await until(async () => assert.equal(await first.evaluate(() => globalThis.room?.link.name), 'open'), 20_000)
   const began = Date.now()
   const second = await open(await context(origin), origin, room, options[1])
   await until(async () => assert.deepEqual(await heard(first), ['hello']), 15_000)
