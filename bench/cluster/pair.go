@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/bench/internal/contender"
-	"github.com/parley-rtc/parley/bench/internal/dialect"
 	"github.com/parley-rtc/parley/bench/internal/flow"
 )
 
@@ -40,7 +39,7 @@ func (b *bench) pair(ctx context.Context) {
 
 // flows measures one load.
 func (b *bench) flows(ctx context.Context, name string, s *site, in setup, l flow.Load) error {
-	f, err := s.pairs(b.sizes.pairs)
+	f, err := flow.Pairs(contender.Parley, b.sizes.pairs, frameSize, s.place)
 	if err != nil {
 		return err
 	}
@@ -80,24 +79,4 @@ func (b *bench) startProfile(ctx context.Context, name string, s *site, in setup
 		done <- s.nodes[0].Profile(ctx, fmt.Sprintf("profile?seconds=%d", seconds), filepath.Join(b.profile, strings.ReplaceAll(string(in)+" "+name, " ", "-")+".pprof"))
 	}()
 	return done
-}
-
-// pairs connects pairs that send to each other, both ways.
-func (s *site) pairs(count int) (*flow.Flow, error) {
-	f := new(flow.Flow)
-	for i := range 2 * count {
-		at := s.place(i)
-		at.Buffer, at.Relays = 0, true
-		c, err := dialect.Connect(contender.Parley, at)
-		if err != nil {
-			f.Stop()
-			return nil, err
-		}
-		f.Clients = append(f.Clients, c)
-	}
-	for i, c := range f.Clients {
-		to := f.Clients[i^1].ID()
-		f.Add(i^1, frameSize, func(data []byte) error { return c.Signal(to, data) })
-	}
-	return f, nil
 }

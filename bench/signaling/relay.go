@@ -112,22 +112,7 @@ func (b *bench) eachRound(ctx context.Context, name string, connect connecter, l
 
 // pairFlow connects pairs that send to each other, both ways.
 func pairFlow(kind contender.Kind, server *contender.Process, pairs, size int) (*flow.Flow, error) {
-	f := new(flow.Flow)
-	for i := range 2 * pairs {
-		at := place(server, i)
-		at.Buffer, at.Relays = 0, true
-		c, err := dialect.Connect(kind, at)
-		if err != nil {
-			f.Stop()
-			return nil, err
-		}
-		f.Clients = append(f.Clients, c)
-	}
-	for i, c := range f.Clients {
-		to := f.Clients[i^1].ID()
-		f.Add(i^1, size, func(data []byte) error { return c.Signal(to, data) })
-	}
-	return f, nil
+	return flow.Pairs(kind, pairs, size, func(i int) dialect.Place { return place(server, i) })
 }
 
 // roomFlow connects a room whose peers send to all.

@@ -53,7 +53,7 @@ var arrows = map[string][]string{
 
 	"bench/internal/contender": {"bench/internal/gauge", "bench/internal/serve"},
 	"bench/internal/dialect":   {"bench/internal/contender", "bench/internal/rawws", "internal/wire"},
-	"bench/internal/flow":      {"bench/internal/dialect", "bench/internal/gauge", "bench/internal/sample"},
+	"bench/internal/flow":      {"bench/internal/contender", "bench/internal/dialect", "bench/internal/gauge", "bench/internal/sample"},
 	"bench/internal/gauge":     {},
 	"bench/internal/rawws":     {},
 	"bench/internal/sample":    {},
